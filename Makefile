@@ -1,0 +1,60 @@
+# symbio: `make help` lists what there is. Every target sets up .venv by itself, once.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Nothing reports usage to anybody; hubs are asked only when a model is named that is not here.
+export DO_NOT_TRACK := true
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export HF_HUB_DISABLE_TELEMETRY := 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help setup demo test test-fast test-slow lint bench lock clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY)  ## the virtual environment, from the locked and hashed list
+
+# uv is quick and compiles bytecode; where it cannot reach the index as pip can, pip does it.
+$(READY): requirements.lock bootstrap.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r bootstrap.lock
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python $(BIN)/python \
+	  --require-hashes --compile-bytecode -r requirements.lock \
+	  || env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	touch $@
+
+demo: $(READY)  ## render, prepare, label, train, evaluate, register: both data sets
+	symbio demo
+
+test: test-fast test-slow  ## every test
+
+test-fast: $(READY)  ## the tests that take seconds
+	python -m pytest -m "not slow"
+
+test-slow: $(READY)  ## the tests that take longer
+	python -m pytest -m slow
+
+lint: $(READY)  ## style and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+bench: $(READY)  ## measure: rendering, preparing, loading, evaluating
+	@for file in benchmarks/*.py; do echo "== $$file"; python $$file || exit 1; done
+
+lock: $(READY)  ## resolve the dependencies anew
+	uv pip compile pyproject.toml --all-extras --quiet --upgrade \
+	  --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --output-file requirements.lock
+	awk '/^[a-z]/ {keep = /^uv==/} keep' requirements.lock > bootstrap.lock
+
+clean:  ## remove the environment and everything made, the DVC cache and mlruns/ excepted
+	rm -rf $(VENV) data models reports metrics checkpoints registry

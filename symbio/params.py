@@ -1,0 +1,291 @@
+"""params.yaml, typed: the truth of a run, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from symbio.errors import SymbioError
+
+DATASETS = ("nyu", "kitti")
+DatasetName = Literal["nyu", "kitti"]
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
+
+
+class Section(BaseModel):
+    """A frozen section of params.yaml; unknown keys and lax conversions are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SampleParams(Section):
+    """How many frames the rendered sample has."""
+
+    train: Count
+    test: Count
+
+
+class DatasetParams(Section):
+    """One data set: where the official files are and how frames are read and scored."""
+
+    raw: str
+    """Folder of the official files, relative to the project's root."""
+    layout: Literal["auto", "labelled", "sync", "annotated"] = "auto"
+    train_list: str | None = None
+    """Split list, relative to `raw`; None takes the official file found there."""
+    test_list: str | None = None
+    depth: Literal["raw", "filled"] = "raw"
+    """Which depth of the labelled .mat: with the sensor's holes, or filled in."""
+    image_size: Size
+    """Height and width (pixels) at which the network sees frames."""
+    depth_range: tuple[Positive, Positive]
+    """Smallest and largest depth, metres."""
+    protocol: str
+    val_share: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Share of the training list held out, by whole scene or drive, to choose the model."""
+    sample: SampleParams
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        low, high = self.depth_range
+        if low >= high:
+            raise ValueError(f"depth_range needs low < high, found {low} and {high}")
+        return self
+
+
+class TeacherParams(Section):
+    """The model that writes pseudo-labels."""
+
+    model: str
+    """`builtin:sample`, a folder, or a hub name of a transformers segmentation model."""
+    min_confidence: Share
+    """Pixels whose arg-max class is less probable become 255 (ignored)."""
+    batch: Count
+    flip_average: bool = False
+    image_size: Size | None = None
+    """Height and width (pixels) that the teacher sees; None keeps its processor's own."""
+
+
+class SymbiosisParams(Section):
+    """Depth-Semantics Symbiosis: how the two branches attend to each other."""
+
+    exchange: str = "both"
+    """none, convolution, full, local, global, both, or a registered exchange of your own."""
+    directions: Literal["both", "sgt", "dgt"] = "both"
+    heads: Count = 4
+    window: Count = 7
+    mlp_ratio: Positive = 4.0
+
+
+class ModelParams(Section):
+    """The network."""
+
+    encoder: str
+    """A timm model with `features_only`."""
+    pretrained: bool
+    channels: Count
+    output_stride: Literal[4] = 4
+    symbiosis: SymbiosisParams
+    depth_output: Literal["sigmoid", "log"]
+    semantics: bool = True
+    """False: depth only, no semantic branch at all."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.channels % self.symbiosis.heads:
+            raise ValueError(
+                f"channels ({self.channels}) must be divisible by symbiosis.heads "
+                f"({self.symbiosis.heads})"
+            )
+        return self
+
+
+class ThresholdParams(Section):
+    """Where Near ends: uniform in metres, or a quantile of the pair's depths."""
+
+    mode: Literal["metres", "quantile"]
+    low: NotNegative
+    high: NotNegative
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low ({self.low}) must not exceed high ({self.high})")
+        if self.mode == "quantile" and self.high > 1.0:
+            raise ValueError(f"high ({self.high}) must be at most 1 when mode is quantile")
+        return self
+
+
+class MixParams(Section):
+    """NearFarMix, or one of the mixes that it is compared with."""
+
+    mix: str
+    """nearfarmix, cutmix, classmix, depthmix, random, none, or a registered mix of your own."""
+    probability: Share
+    threshold: ThresholdParams
+    overlap: Literal["nearest", "first", "blend"]
+    blend_alpha: Share
+    guide_reach_px: Annotated[int, Field(ge=0)]
+    """How far (pixels) a sparse map's measured depth reaches when regions are cut."""
+
+
+class AugmentParams(Section):
+    """Augmentation of training frames, on the device."""
+
+    flip: Share
+    """Probability of a horizontal flip."""
+    colour: Share
+    """Probability of gamma, brightness and per-channel colour changes."""
+    brightness: tuple[Positive, Positive]
+    crop: Size | None = None
+    """Height and width (pixels) of a random crop; None trains on the whole frame."""
+
+
+class SelectParams(Section):
+    """The rule that chooses the exported model, on the val split."""
+
+    metric: str
+
+
+class TrainParams(Section):
+    """The training run."""
+
+    steps: Count
+    """Optimiser steps."""
+    batch: Count
+    """Global batch: frames a step over all ranks."""
+    micro_batch: Count
+    """Frames of one forward on one rank; the rest is gradient accumulation."""
+    lr: Positive
+    weight_decay: NotNegative
+    schedule: Literal["onecycle", "cosine"]
+    warmup_share: Share
+    clip_norm: Positive
+    precision: Literal["fp32", "bf16"]
+    zero_stage: Annotated[int, Field(ge=0, le=3)]
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)]
+    """Decay of the averaged weights; 0 switches them off."""
+    semantic_weight: NotNegative
+    class_balance: Share
+    """Exponent of the inverse class frequency in the cross-entropy: 0 none, 1 full."""
+    variance_focus: Share
+    silog_scale: Positive
+    checkpoint_every: Count
+    keep_checkpoints: Count
+    validate_every: Count
+    select: SelectParams
+    max_bad_steps: Count
+    """Non-finite steps in a row after which the run stops."""
+    augment: AugmentParams
+
+    @model_validator(mode="after")
+    def _micro_divides(self) -> Self:
+        if self.batch % self.micro_batch:
+            raise ValueError(
+                f"batch ({self.batch}) must be a multiple of micro_batch ({self.micro_batch})"
+            )
+        return self
+
+
+class Params(Section):
+    """params.yaml as a whole."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    nyu: DatasetParams
+    kitti: DatasetParams
+    teacher: TeacherParams
+    model: ModelParams
+    nearfarmix: MixParams
+    train: TrainParams
+
+    def dataset(self, name: str) -> DatasetParams:
+        """The section of one data set.
+
+        Raises:
+            SymbioError: there is no such data set.
+        """
+        if name not in DATASETS:
+            raise SymbioError(f"no data set {name!r}; there are {', '.join(DATASETS)}")
+        section: DatasetParams = getattr(self, name)
+        return section
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        SymbioError: the file is missing, is no YAML, or a key is unknown, mistyped or out of
+            range; the message names every such key, the value found and what is allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SymbioError(
+            f"{path}: cannot be read ({error.strerror}); run inside a symbio project, "
+            "or write one with `symbio preset sample`"
+        ) from error
+    try:
+        values = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise SymbioError(f"{path}: is not valid YAML: {error}") from error
+    return parse_params(values, str(path))
+
+
+def parse_params(values: Any, source: str) -> Params:
+    """Check parsed YAML; `source` names it in messages. Raises SymbioError."""
+    try:
+        return Params.model_validate_json(_as_json(values), strict=True)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise SymbioError(f"{source}: " + "\n  ".join(["does not hold:", *lines])) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 1e-4 is a number, as everybody expects."""
+
+
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float",
+    __import__("re").compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _as_json(values: Any) -> str:
+    import json
+
+    return json.dumps(values, default=str)
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+    kind, found = problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), _known_keys(problem["loc"]), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"{key}: unknown key (value {found!r}){hint}"
+    if kind == "missing":
+        return f"{key}: missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (found {found!r})" if not isinstance(found, dict) else f"{key}: {message}"
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    section: type[BaseModel] = Params
+    for part in location[:-1]:
+        field = section.model_fields.get(str(part))
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
+            return []
+        section = field.annotation
+    return list(section.model_fields)

@@ -1,0 +1,1 @@
+"""What a frame is, how frames are stored, ordered, augmented and mixed."""

@@ -1,0 +1,128 @@
+"""Image bytes to arrays and back, strictly.
+
+Pillow decodes, because it raises on truncated files where OpenCV returns garbage, and because it
+keeps 16 bits; OpenCV encodes PNG, because it is several times faster and lossless just the same.
+"""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from symbio.errors import SymbioError
+
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+cv2.setNumThreads(1)
+
+_DEPTH_MODES = {"I;16", "I;16B", "I"}
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+
+
+def decode_rgb(data: bytes, source: str) -> NDArray[np.uint8]:
+    """RGB picture, uint8 (H, W, 3).
+
+    Raises:
+        SymbioError: not an image, truncated, or not 8-bit RGB; the message starts with `source`.
+    """
+    image = _open(data, source)
+    if image.mode != "RGB":
+        raise SymbioError(f"{source}: expected an 8-bit RGB image, found mode {image.mode!r}")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def decode_depth(data: bytes, source: str) -> NDArray[np.uint16]:
+    """Depth map as stored, uint16 (H, W); the data set's scale is not applied.
+
+    Raises:
+        SymbioError: not an image, truncated, or not single-channel 16-bit.
+    """
+    image = _open(data, source)
+    if image.mode not in _DEPTH_MODES:
+        raise SymbioError(
+            f"{source}: expected a single-channel 16-bit depth PNG, found mode {image.mode!r}; "
+            "an 8-bit copy has lost the depth: take the original file"
+        )
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
+        raise SymbioError(f"{source}: depth values {values.min()}..{values.max()} exceed 16 bits")
+    return values.astype(np.uint16)
+
+
+def decode_labels(data: bytes, source: str) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Label map, uint8 or uint16 (H, W).
+
+    Raises:
+        SymbioError: not an image, truncated, or not single-channel.
+    """
+    image = _open(data, source)
+    if image.mode in ("L", "P"):
+        return np.asarray(image, dtype=np.uint8)
+    if image.mode in _DEPTH_MODES:
+        return np.asarray(image).astype(np.uint16)
+    raise SymbioError(f"{source}: expected a single-channel label map, found mode {image.mode!r}")
+
+
+def encode_png(array: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Lossless PNG of uint8 (H, W), uint8 RGB (H, W, 3) or uint16 (H, W)."""
+    if array.ndim == 3:
+        array = cv2.cvtColor(array, cv2.COLOR_RGB2BGR)  # type: ignore[assignment]
+    done, buffer = cv2.imencode(".png", array, _PNG)
+    if not done:
+        raise ValueError(f"cannot encode {array.dtype} {array.shape} as PNG")
+    return buffer.tobytes()
+
+
+def resize_rgb(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) to `size` (height, width): area when shrinking, bilinear when growing."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (size[1], size[0]), interpolation=method)  # type: ignore[return-value]
+
+
+def resize_labels(labels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W) of any integer type to `size` by the nearest pixel: no class is invented."""
+    rows, columns = _nearest(labels.shape[0], size[0]), _nearest(labels.shape[1], size[1])
+    return labels if labels.shape == size else labels[rows[:, None], columns[None, :]]
+
+
+def resize_depth(depth: NDArray[np.uint16], size: tuple[int, int]) -> NDArray[np.uint16]:
+    """Sparse or dense depth (H, W) to `size`, never mixing two measurements.
+
+    A cell of the smaller map takes the measurement nearest to the camera among the pixels that
+    fall into it (what is in front hides what is behind); 0 where it holds none. Growing takes
+    the nearest pixel.
+    """
+    height, width = depth.shape
+    if (height, width) == size:
+        return depth
+    if size[0] > height or size[1] > width:
+        rows, columns = _nearest(height, size[0]), _nearest(width, size[1])
+        return depth[rows[:, None], columns[None, :]]
+    # 0 becomes the largest value (0 - 1 wraps round), so that a minimum passes over holes.
+    shifted = depth - np.uint16(1)
+    row_starts = np.arange(size[0]) * height // size[0]
+    column_starts = np.arange(size[1]) * width // size[1]
+    nearest = np.minimum.reduceat(shifted, row_starts, axis=0)
+    nearest = np.minimum.reduceat(nearest, column_starts, axis=1)
+    return nearest + np.uint16(1)
+
+
+def _nearest(source: int, target: int) -> NDArray[np.int64]:
+    """Index of the source pixel under the centre of each target pixel."""
+    return (np.arange(target) * 2 + 1) * source // (2 * target)
+
+
+def _open(data: bytes, source: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(data))
+        image.load()
+    except Exception as error:
+        # Pillow raises many types (OSError, SyntaxError, struct.error, ...) on broken files.
+        raise SymbioError(f"{source}: cannot be decoded as an image ({error})") from error
+    return image

@@ -1,0 +1,217 @@
+"""Shards: a data set in a few plain tar files and one index.
+
+Any tar reader opens a shard; the index gives each member's place for random access and each
+shard's SHA-256, which is verified when a folder is first opened in a process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from symbio.errors import SymbioError
+from symbio.files import read_json, sha256_of, write_json
+
+INDEX = "index.json"
+FORMAT = 1
+_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
+
+
+class ShardWriter:
+    """Writes frames into `folder`, split by split; `close` writes the index last."""
+
+    def __init__(self, folder: Path, shard_bytes: int = 256 * 2**20) -> None:
+        self.folder = folder
+        self.shard_bytes = shard_bytes
+        self._splits: dict[str, list[str]] = {}
+        self._frames: dict[str, dict[str, Any]] = {}
+        self._shards: list[dict[str, Any]] = []
+        self._tar: tarfile.TarFile | None = None
+        self._open_split = ""
+
+    def add(self, split: str, key: str, members: dict[str, bytes], info: dict[str, Any]) -> None:
+        """Append one frame; `members` maps endings such as "depth.png" to bytes.
+
+        Raises:
+            SymbioError: the key holds other characters than letters, digits, `_.-`, or came before.
+        """
+        if not _KEY.fullmatch(key):
+            raise SymbioError(f"frame key {key!r}: only letters, digits and _.- are allowed")
+        if key in self._frames:
+            raise SymbioError(f"frame key {key!r} comes twice")
+        tar = self._tar_for(split)
+        places: dict[str, list[int]] = {}
+        for ending, data in sorted(members.items()):
+            member = tarfile.TarInfo(f"{key}.{ending}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+            end = tar.fileobj.tell()  # type: ignore[union-attr]
+            places[ending] = [end - _blocks(len(data)), len(data)]
+        self._splits.setdefault(split, []).append(key)
+        self._frames[key] = {"shard": len(self._shards) - 1, "members": places, "info": info}
+
+    def close(self, header: dict[str, Any]) -> None:
+        """Finish the last shard and write the index with `header`."""
+        self._finish_shard()
+        for shard in self._shards:
+            path = self.folder / shard["file"]
+            shard["bytes"] = path.stat().st_size
+            shard["sha256"] = sha256_of(path)
+        index = {
+            "format": FORMAT,
+            "header": header,
+            "splits": self._splits,
+            "shards": self._shards,
+            "frames": self._frames,
+        }
+        write_json(self.folder / INDEX, index)
+
+    def __del__(self) -> None:
+        # A writer given up half-way (bad input, Ctrl-C) still closes its file.
+        if hasattr(self, "_tar"):
+            self._finish_shard()
+
+    def _tar_for(self, split: str) -> tarfile.TarFile:
+        full = self._tar is not None and self._tar.fileobj.tell() >= self.shard_bytes  # type: ignore[union-attr]
+        if self._tar is None or full or split != self._open_split:
+            self._finish_shard()
+            number = sum(shard["split"] == split for shard in self._shards)
+            name = f"{split}-{number:05d}.tar"
+            self._shards.append({"file": name, "split": split})
+            self._tar = tarfile.open(self.folder / name, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            self._open_split = split
+        return self._tar
+
+    def _finish_shard(self) -> None:
+        if self._tar is not None:
+            self._tar.close()
+            self._tar = None
+
+
+class Shards:
+    """Reads a folder of shards; frames by key, in any order, from any thread or process."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index and verify every shard once in this process.
+
+        Raises:
+            SymbioError: the folder or a shard is missing, truncated or altered.
+        """
+        self.folder = folder
+        index = read_json(folder / INDEX, "the index of a shard folder")
+        if index.get("format") != FORMAT:
+            raise SymbioError(
+                f"{folder / INDEX}: shard format {index.get('format')!r}, expected {FORMAT}; "
+                "make the folder again"
+            )
+        self.header: dict[str, Any] = index["header"]
+        self.splits: dict[str, list[str]] = index["splits"]
+        self._shards: list[dict[str, Any]] = index["shards"]
+        self._frames: dict[str, dict[str, Any]] = index["frames"]
+        self._files: dict[int, int] = {}
+        self.verify()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._frames
+
+    def keys(self) -> Iterator[str]:
+        """Every key, split by split in the order written."""
+        for keys in self.splits.values():
+            yield from keys
+
+    def info(self, key: str) -> dict[str, Any]:
+        """What the index says of a frame (height, width, intrinsics, source ...)."""
+        info: dict[str, Any] = self._frame(key)["info"]
+        return info
+
+    def read(self, key: str) -> dict[str, bytes]:
+        """The members of a frame: ending -> bytes."""
+        frame = self._frame(key)
+        return {
+            ending: self._read(frame["shard"], offset, size)
+            for ending, (offset, size) in frame["members"].items()
+        }
+
+    def read_member(self, key: str, ending: str) -> bytes | None:
+        """One member of a frame, or None where the frame has none such."""
+        frame = self._frame(key)
+        place = frame["members"].get(ending)
+        return None if place is None else self._read(frame["shard"], *place)
+
+    def digest(self) -> str:
+        """SHA-256 over the shards' own checksums and the splits: names this data, 64 digits."""
+        digest = hashlib.sha256()
+        for shard in self._shards:
+            digest.update(shard["sha256"].encode())
+        for split, keys in sorted(self.splits.items()):
+            digest.update(f"{split}:{','.join(keys)};".encode())
+        return digest.hexdigest()
+
+    def split_sha256(self, split: str) -> str:
+        """SHA-256 of the keys of a split, in order."""
+        return hashlib.sha256("\n".join(self.splits.get(split, [])).encode()).hexdigest()
+
+    def verify(self) -> None:
+        """Check size and SHA-256 of every shard that this process has not yet seen as it is now.
+
+        Raises:
+            SymbioError: names the first shard that is missing, truncated or altered.
+        """
+        for shard in self._shards:
+            path = self.folder / shard["file"]
+            if not path.is_file():
+                raise SymbioError(f"{path}: shard is missing; fetch it with `dvc pull` or make it again")
+            state = path.stat()
+            if state.st_size != shard["bytes"]:
+                raise SymbioError(
+                    f"{path}: shard has {state.st_size} bytes, the index says {shard['bytes']}; "
+                    "it is truncated or altered: fetch it with `dvc pull` or make it again"
+                )
+            mark = (str(path), state.st_size, state.st_mtime_ns, shard["sha256"])
+            if mark in _VERIFIED:
+                continue
+            if sha256_of(path) != shard["sha256"]:
+                raise SymbioError(
+                    f"{path}: shard does not match its SHA-256 in the index; it was altered: "
+                    "fetch it with `dvc pull` or make it again"
+                )
+            _VERIFIED.add(mark)
+
+    def _frame(self, key: str) -> dict[str, Any]:
+        try:
+            return self._frames[key]
+        except KeyError:
+            raise SymbioError(f"{self.folder}: has no frame {key!r}") from None
+
+    def _read(self, shard: int, offset: int, size: int) -> bytes:
+        if shard not in self._files:
+            path = self.folder / self._shards[shard]["file"]
+            # setdefault: of two threads that open at once, one descriptor stays.
+            opened = os.open(path, os.O_RDONLY)
+            if self._files.setdefault(shard, opened) != opened:
+                os.close(opened)
+        # pread moves no offset, so threads and forked workers may share a descriptor.
+        return os.pread(self._files[shard], size, offset)
+
+    def close(self) -> None:
+        """Close the shards opened so far; the next read opens them again."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+    def __del__(self) -> None:
+        if hasattr(self, "_files"):
+            self.close()
+
+
+_VERIFIED: set[tuple[str, int, int, str]] = set()
+
+
+def _blocks(size: int) -> int:
+    """Bytes that a member of `size` bytes fills in a tar."""
+    return (size + tarfile.BLOCKSIZE - 1) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE

@@ -17,7 +17,7 @@ _TEXT_PX = 12
 
 
 def colour_depth(depth: NDArray[np.floating], min_m: float, max_m: float) -> Picture:
-    """Depth (H, W) in metres on one fixed scale: near is bright, far is dark, no value is black.
+    """Depth (H, W) in metres on one fixed scale: near is red, far is blue, no value is black.
 
     The scale is logarithmic, so that near structure shows beside an 80 m street.
     """
@@ -110,6 +110,6 @@ def _write(picture: Picture, text: str, x: int, y: int) -> None:
 
 @functools.cache
 def _ramp() -> Picture:
-    """256 colours, dark violet to bright yellow (OpenCV's inferno), as RGB."""
-    bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_INFERNO)
-    return np.ascontiguousarray(bgr[:, 0, ::-1])
+    """256 colours, blue to red (OpenCV's turbo), as RGB."""
+    bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO)
+    return np.ascontiguousarray(np.reshape(bgr, (256, 3))[:, ::-1])

@@ -75,7 +75,9 @@ def read_json(path: Path, what: str) -> Any:
     except FileNotFoundError as error:
         raise SymbioError(f"{path}: no such file ({what})") from error
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SymbioError(f"{path}: {what} is not readable JSON ({error}); make it again") from error
+        raise SymbioError(
+            f"{path}: {what} is not readable JSON ({error}); make it again"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -134,7 +136,7 @@ class MixParams(Section):
     threshold: ThresholdParams
     overlap: Literal["nearest", "first", "blend"]
     blend_alpha: Share
-    guide_reach_px: Annotated[int, Field(ge=0)]
+    guide_reach_px: Annotated[int, Field(ge=0, le=127)]
     """How far (pixels) a sparse map's measured depth reaches when regions are cut."""
 
 
@@ -255,14 +257,12 @@ class _Loader(yaml.SafeLoader):
 
 _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
     "tag:yaml.org,2002:float",
-    __import__("re").compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 
 
 def _as_json(values: Any) -> str:
-    import json
-
     return json.dumps(values, default=str)
 
 
@@ -276,7 +276,8 @@ def _explain(problem: Any) -> str:
     if kind == "missing":
         return f"{key}: missing"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message} (found {found!r})" if not isinstance(found, dict) else f"{key}: {message}"
+    told = "" if isinstance(found, dict) else f" (found {found!r})"
+    return f"{key}: {message}{told}"
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:

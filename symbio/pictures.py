@@ -25,7 +25,7 @@ def colour_depth(depth: NDArray[np.floating], min_m: float, max_m: float) -> Pic
     known = np.isfinite(depth) & (depth > 0)
     logs = np.log(np.where(known, depth, max_m))
     place = np.clip((high - logs) / (high - low), 0.0, 1.0)
-    colours = _ramp()[np.round(place * 255).astype(np.uint8)]
+    colours: Picture = _ramp()[np.round(place * 255).astype(np.uint8)]
     colours[~known] = 0
     return colours
 
@@ -50,7 +50,8 @@ def colour_classes(classes: NDArray[np.integer], colours: Picture | None = None)
     table = np.zeros((256, 3), np.uint8)
     table[: len(colours)] = colours
     table[IGNORE] = 0
-    return table[np.minimum(classes, IGNORE)]
+    picture: Picture = table[np.minimum(classes, IGNORE)]
+    return picture
 
 
 def overlay(image: Picture, classes: NDArray[np.integer], strength: float = 0.55) -> Picture:
@@ -90,7 +91,9 @@ def grid(rows: Sequence[Sequence[Picture]], gap: int = 4) -> Picture:
     for row in rows:
         sized = [_to_width(p, w) for p, w in zip(row, widths, strict=True)]
         height = max(p.shape[0] for p in sized)
-        cells = [np.pad(p, ((0, height - len(p)), (0, gap), (0, 0)), constant_values=255) for p in sized]
+        cells = [
+            np.pad(p, ((0, height - len(p)), (0, gap), (0, 0)), constant_values=255) for p in sized
+        ]
         lines.append(np.pad(np.hstack(cells), ((0, gap), (0, 0), (0, 0)), constant_values=255))
     return np.vstack(lines)
 
@@ -99,7 +102,8 @@ def _to_width(picture: Picture, width: int) -> Picture:
     if picture.shape[1] == width:
         return picture
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    sized: Picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return sized
 
 
 def _write(picture: Picture, text: str, x: int, y: int) -> None:

@@ -38,7 +38,7 @@ def test_any_error_leaves_the_old_folder_and_no_litter(
     target = tmp_path / "out"
     target.mkdir()
     (target / "old").write_text("old")
-    with pytest.raises(kind), whole_folder(target) as aside:
+    with pytest.raises(kind), whole_folder(target) as aside:  # noqa: PT012
         (aside / "new").write_text("new")
         raise kind
     assert _names(target) == ["old"]

@@ -21,7 +21,9 @@ def values() -> dict[str, Any]:
     return copy.deepcopy(loaded)
 
 
-@pytest.mark.parametrize("path", [*(ROOT / "symbio" / "presets").glob("*.yaml"), ROOT / "params.yaml"])
+@pytest.mark.parametrize(
+    "path", [*(ROOT / "symbio" / "presets").glob("*.yaml"), ROOT / "params.yaml"]
+)
 def test_every_params_file_that_ships_holds(path: Path) -> None:
     assert isinstance(load_params(path), Params)
 

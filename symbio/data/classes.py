@@ -90,7 +90,9 @@ def label_space(truth: str) -> LabelSpace:
     if truth == "ade20k":
         identity = _table(256, {i: i for i in range(NUM_CLASSES)})
         return LabelSpace("ade20k", ade20k_names(), identity, _widen(identity))
-    column, names = {"nyu894": ("nyu40", NYU40), "cityscapes": ("cityscapes19", CITYSCAPES19)}[truth]
+    column, names = {"nyu894": ("nyu40", NYU40), "cityscapes": ("cityscapes19", CITYSCAPES19)}[
+        truth
+    ]
     base = 1 if truth == "nyu894" else 0
     ade = {int(r["ade20k"]): int(r[column]) - base for r in _rows("ade20k.csv") if r[column]}
     own = (
@@ -114,7 +116,9 @@ def palette(count: int = NUM_CLASSES) -> NDArray[np.uint8]:
     """Colours (count, 3), well apart for neighbouring ids; the same for every picture we make."""
     golden = 0.618033988749895
     colours = [
-        colorsys.hsv_to_rgb((0.07 + i * golden) % 1.0, 0.45 + 0.5 * (i % 3) / 2, 0.95 - 0.2 * (i % 4) / 3)
+        colorsys.hsv_to_rgb(
+            (0.07 + i * golden) % 1.0, 0.45 + 0.5 * (i % 3) / 2, 0.95 - 0.2 * (i % 4) / 3
+        )
         for i in range(count)
     ]
     return np.round(np.array(colours) * 255).astype(np.uint8)

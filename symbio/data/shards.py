@@ -166,7 +166,9 @@ class Shards:
         for shard in self._shards:
             path = self.folder / shard["file"]
             if not path.is_file():
-                raise SymbioError(f"{path}: shard is missing; fetch it with `dvc pull` or make it again")
+                raise SymbioError(
+                    f"{path}: shard is missing; fetch it with `dvc pull` or make it again"
+                )
             state = path.stat()
             if state.st_size != shard["bytes"]:
                 raise SymbioError(

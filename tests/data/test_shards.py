@@ -59,7 +59,9 @@ def test_a_full_shard_is_followed_by_another(tmp_path: Path) -> None:
     for i in range(4):
         writer.add("train", f"f{i}", {"image.png": bytes(3000)}, {})
     writer.close({})
-    assert sorted(p.name for p in tmp_path.glob("*.tar")) == [f"train-{i:05d}.tar" for i in range(4)]
+    assert sorted(p.name for p in tmp_path.glob("*.tar")) == [
+        f"train-{i:05d}.tar" for i in range(4)
+    ]
     assert len(Shards(tmp_path).read("f3")["image.png"]) == 3000
 
 

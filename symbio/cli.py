@@ -1,0 +1,187 @@
+"""The command `symbio`: one verb a stage, and what people do around the stages.
+
+Nothing heavy is imported here: each verb imports what it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from symbio import __version__
+from symbio.errors import SymbioError
+from symbio.params import DATASETS, load_params
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells use it."""
+
+_ROOT = Path(".")
+_Run = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (2 for bad input, 130 for Ctrl-C)."""
+    _no_usage_reporting()
+    parsed = _parser().parse_args(arguments)
+    try:
+        run: _Run = parsed.run
+        return run(parsed)
+    except SymbioError as error:
+        sys.stderr.write(f"symbio {parsed.verb}: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            f"symbio {parsed.verb}: interrupted; nothing is half-written, run it again\n"
+        )
+        return INTERRUPTED
+
+
+def _no_usage_reporting() -> None:
+    """No library reports usage to anybody unless the user asked for it in the environment."""
+    for name, value in {
+        "DO_NOT_TRACK": "true",
+        "DVC_NO_ANALYTICS": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="symbio", description="Joint depth and semantics: render, train, compare, ship."
+    )
+    parser.add_argument("--version", action="version", version=f"symbio {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(name: str, text: str, run: _Run) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    def stage(name: str, text: str, run: _Run) -> argparse.ArgumentParser:
+        added = verb(name, text, run)
+        added.add_argument("dataset", choices=DATASETS)
+        return added
+
+    stage("sample", "render the sample in the data set's official file formats", _sample)
+    prepare = stage("prepare", "read the official files, check them and write shards", _prepare)
+    prepare.add_argument("--check", action="store_true", help="only verify the prepared shards")
+    stage("label", "write pseudo-labels with the teacher", _label)
+    train = stage("train", "train the network under DeepSpeed", _train)
+    train.add_argument("--ranks", type=int, help="processes on this host (default: one a GPU)")
+    train.add_argument(
+        "--resume", default="auto", help="auto (default), never, or the step of a checkpoint"
+    )
+    evaluate = stage("evaluate", "score the model by a named protocol", _evaluate)
+    evaluate.add_argument("--protocol", help="another protocol than the params' own")
+    evaluate.add_argument("--split", default="test", choices=("train", "val", "test"))
+    stage("register", "put the model into the MLflow registry", _register)
+
+    predict = verb("predict", "depth and semantics of any picture", _predict)
+    predict.add_argument("model", help="a folder, or models:/NAME/VERSION, or models:/NAME@ALIAS")
+    predict.add_argument("images", nargs="+", type=Path, help="pictures or folders of pictures")
+    predict.add_argument("--out", type=Path, default=Path("predictions"))
+    predict.add_argument("--ply", action="store_true", help="also write a coloured point cloud")
+    predict.add_argument("--focal", type=float, help="focal length in pixels, for --ply")
+
+    preset = verb("preset", "write params.yaml from a preset", _preset)
+    preset.add_argument("name", choices=_preset_names())
+    verb("demo", "the whole pipeline for both data sets, and where to look", _demo)
+    ui = verb("ui", "browse runs and models in MLflow", _ui)
+    ui.add_argument("--port", type=int, default=5000)
+    return parser
+
+
+def _sample(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.sample.run import run
+
+    run(params, arguments.dataset, _ROOT)
+    return 0
+
+
+def _prepare(arguments: argparse.Namespace) -> int:
+    if arguments.check:
+        from symbio.data.shards import Shards
+        from symbio.progress import say
+
+        folder = _ROOT / "data" / "prepared" / arguments.dataset
+        counts = {split: len(keys) for split, keys in Shards(folder).splits.items()}
+        say(f"{folder}: every shard matches its checksum; frames {counts}")
+        return 0
+    params = load_params()
+    from symbio.prepare.run import run
+
+    run(params, arguments.dataset, _ROOT)
+    return 0
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.label.run import run
+
+    run(params, arguments.dataset, _ROOT)
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.stages import train
+
+    return train(params, arguments.dataset, _ROOT, arguments.ranks, arguments.resume)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.stages import evaluate
+
+    evaluate(params, arguments.dataset, _ROOT, arguments.protocol, arguments.split)
+    return 0
+
+
+def _register(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.register.run import run
+
+    run(params, arguments.dataset, _ROOT)
+    return 0
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from symbio.predict.run import run
+
+    run(arguments.model, arguments.images, arguments.out, arguments.ply, arguments.focal)
+    return 0
+
+
+def _preset(arguments: argparse.Namespace) -> int:
+    from symbio.presets import write_preset
+
+    write_preset(arguments.name, _ROOT / "params.yaml")
+    return 0
+
+
+def _preset_names() -> list[str]:
+    return sorted(path.stem for path in Path(__file__).with_name("presets").glob("*.yaml"))
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    load_params()
+    from symbio.demo import demo
+
+    return demo(_ROOT)
+
+
+def _ui(arguments: argparse.Namespace) -> int:
+    from symbio.tracking import open_ui
+
+    return open_ui(_ROOT, arguments.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

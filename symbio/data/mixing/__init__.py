@@ -1,0 +1,1 @@
+"""Mixes: augmentations that compose a new frame of two."""

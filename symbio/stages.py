@@ -1,0 +1,48 @@
+"""Stages whose results are tracked: the stage's core, and what is told to the tracking store.
+
+The cores know nothing of tracking; this is where the two meet.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from symbio.params import Params
+
+
+def train(params: Params, dataset: str, root: Path, ranks: int | None, resume: str) -> int:
+    """Train as one tracked run; returns 0, or 75 when the run was told to stop and can go on.
+
+    Raises:
+        SymbioError: the run failed.
+    """
+    from symbio.lineage import collect
+    from symbio.tracking.record import KILLED
+    from symbio.tracking.training import tracked_training
+    from symbio.train.launch import default_ranks
+    from symbio.train.run import run
+
+    ranks = ranks or default_ranks()
+    inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
+    lineage = collect(root, params, inputs, ranks=ranks)
+    with tracked_training(root, dataset, lineage) as tracked:
+        summary = run(params, dataset, root, ranks, resume)
+        if summary["model"] is None:
+            tracked.finish(KILLED)
+        else:
+            tracked.remember(Path(summary["model"]))
+    return int(summary["exit_code"])
+
+
+def evaluate(params: Params, dataset: str, root: Path, protocol: str | None, split: str) -> None:
+    """Evaluate, and store the pipeline's own result with the run that trained the model.
+
+    Raises:
+        SymbioError: something is missing or broken.
+    """
+    from symbio.evaluate.run import run
+    from symbio.tracking.results import log_evaluation
+
+    run(params, dataset, root, protocol, split)
+    if split == "test" and protocol in (None, params.dataset(dataset).protocol):
+        log_evaluation(root, dataset)

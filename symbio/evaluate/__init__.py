@@ -1,0 +1,1 @@
+"""Scores by named protocols."""

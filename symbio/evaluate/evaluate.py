@@ -1,0 +1,166 @@
+"""Scores of predictors on a split: one pass over the frames, all predictors side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symbio.data.frame import NUM_CLASSES
+from symbio.evaluate.accumulate import DepthScores, SemanticScores
+from symbio.evaluate.constant import most_frequent_class
+from symbio.evaluate.examples import Example, Source, scored_box
+from symbio.evaluate.metrics import depth_sums
+from symbio.evaluate.predictors import Guess, Predictor
+from symbio.evaluate.protocol import Box, Protocol
+from symbio.evaluate.ranges import RangeScores, range_edges
+from symbio.progress import track
+
+BATCH = 8
+"""Frames of one forward. Does not change any score."""
+
+
+@dataclass
+class Scores:
+    """What one predictor achieved."""
+
+    depth: DepthScores
+    ranges: RangeScores
+    truth: SemanticScores
+    """Against ground truth, in its label space."""
+    pseudo: SemanticScores
+    """Against pseudo-labels, in ADE20K."""
+
+    def gather(self, device: torch.device | str = "cpu") -> None:
+        """Bring the shares of all ranks together on every rank; nothing without ranks."""
+        self.depth.gather()
+        for sums in (self.ranges, self.truth, self.pseudo):
+            sums.gather(device)
+
+
+@dataclass
+class Evaluation:
+    """Scores of every predictor on the same frames."""
+
+    source: Source
+    protocol: Protocol
+    scores: dict[str, Scores]
+    num_pixels_unpredicted: int = 0
+    """Pixels that the protocol counts and that lie outside what the network sees."""
+
+    def summary(self) -> dict[str, Any]:
+        """Predictor -> metrics; NaN where there is nothing to average or a prediction was NaN."""
+        return {name: self._metrics(scores) for name, scores in self.scores.items()}
+
+    def _metrics(self, scores: Scores) -> dict[str, float]:
+        metrics = dict(scores.depth.result())
+        if scores.truth.num_pixels:
+            metrics |= _named("truth", scores.truth.confusion().scores(self.source.space.reachable))
+        if scores.pseudo.num_pixels:
+            metrics |= _named("pseudo", scores.pseudo.confusion().scores())
+        return metrics
+
+
+def evaluate(
+    predictors: Mapping[str, Predictor],
+    source: Source,
+    keys: list[str],
+    protocol: Protocol,
+    max_depth_m: float,
+    device: torch.device | str = "cpu",
+) -> Evaluation:
+    """Score predictors on frames.
+
+    Args:
+        predictors: name -> predictor, on `device`.
+        source: where frames and labels come from.
+        keys: the frames; on several ranks, this rank's share (then gather the scores).
+        protocol: how depth is scored.
+        max_depth_m: where the breakdown by depth ends, metres.
+        device: where metrics are computed.
+
+    Raises:
+        SymbioError: a frame is broken, comes twice, or does not fit the protocol.
+    """
+    scores = {
+        name: Scores(
+            DepthScores(protocol),
+            RangeScores(range_edges(max_depth_m)),
+            SemanticScores(len(source.space.names)),
+            SemanticScores(NUM_CLASSES),
+        )
+        for name in predictors
+    }
+    result = Evaluation(source, protocol, scores)
+    batches = track(source.batches(keys, BATCH), "evaluate", math.ceil(len(keys) / BATCH))
+    for examples in batches:
+        views = torch.stack([example.image for example in examples]).to(device)
+        view = examples[0].view
+        depth = torch.stack([example.depth_m for example in examples]).to(device)
+        result.num_pixels_unpredicted += _unpredicted(result, depth)
+        for name, predict in predictors.items():
+            guess = predict(views, view.size)
+            _score_depth(result, scores[name], examples, guess, depth)
+            if guess.classes is not None:
+                _score_classes(scores[name], examples, guess.classes, view, source)
+    return result
+
+
+def _score_depth(
+    result: Evaluation, scores: Scores, examples: list[Example], guess: Guess, depth: Tensor
+) -> None:
+    protocol, dataset = result.protocol, result.source.prepared.header["dataset"]
+    height, width = depth.shape[1:]
+    view, box = examples[0].view, scored_box(protocol, dataset, height, width)
+    truth = box.of(depth)
+    valid = protocol.valid(truth)
+    prediction = box.within(view).of(protocol.limit(guess.depth_m))
+    keys = [example.key for example in examples]
+    scores.depth.add(keys, depth_sums(prediction, truth, valid))
+    scores.ranges.add(prediction, truth, valid)
+
+
+def _unpredicted(result: Evaluation, depth: Tensor) -> int:
+    protocol, dataset = result.protocol, result.source.prepared.header["dataset"]
+    height, width = depth.shape[1:]
+    valid = protocol.valid(depth)
+    wanted = protocol.box(height, width).of(valid).sum()
+    return int(wanted - scored_box(protocol, dataset, height, width).of(valid).sum())
+
+
+def _score_classes(
+    scores: Scores, examples: list[Example], classes: Tensor, view: Box, source: Source
+) -> None:
+    """Semantics are scored on everything that the network sees; depth crops do not apply."""
+    to_space = torch.from_numpy(source.space.from_ade20k.copy()).to(classes.device)
+    for example, predicted in zip(examples, classes, strict=True):
+        if example.truth is not None:
+            mapped = to_space[predicted.long()]
+            scores.truth.add(mapped, view.of(example.truth).to(classes.device))
+        if example.pseudo is not None:
+            scores.pseudo.add(predicted, view.of(example.pseudo).to(classes.device))
+
+
+def add_constant_classes(result: Evaluation, constant: str, reference: str) -> dict[str, int]:
+    """Give predictor `constant` the scores of always saying the most frequent class.
+
+    The truth is what predictor `reference` was scored against.
+
+    Returns:
+        The class chosen, by kind of label ("truth", "pseudo").
+    """
+    chosen = {}
+    for kind in ("truth", "pseudo"):
+        scored: SemanticScores = getattr(result.scores[reference], kind)
+        if scored.num_pixels:
+            chosen[kind], confusion = most_frequent_class(scored.confusion())
+            getattr(result.scores[constant], kind).matrix = torch.from_numpy(confusion.matrix)
+    return chosen
+
+
+def _named(kind: str, scores: Mapping[str, float]) -> dict[str, float]:
+    return {f"{kind}_{name}": value for name, value in scores.items()}

@@ -1,0 +1,92 @@
+"""What is scored: a network, or a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from symbio.model.network import SymbioticNetwork
+
+_CLASSES_AT_ONCE = 16
+
+
+class Guess(NamedTuple):
+    """Prediction for B views, at the size that was asked for."""
+
+    depth_m: Tensor
+    """float32 (B, H, W), metres."""
+    classes: Tensor | None
+    """uint8 (B, H, W), ADE20K class; None where none is predicted."""
+
+
+Predictor = Callable[[Tensor, tuple[int, int]], Guess]
+"""uint8 views (B, 3, h, w) and the (H, W) wanted -> Guess."""
+
+
+def network_predictor(network: SymbioticNetwork) -> Predictor:
+    """The network in inference mode; its outputs are resized bilinearly, corners not aligned."""
+    network.eval()
+
+    @torch.inference_mode()
+    def predict(views: Tensor, size: tuple[int, int]) -> Guess:
+        depth, logits = network(network.normalise(views), coarse_logits=True)
+        if logits is None:
+            return Guess(resize_map(depth, size), None)
+        seen = (views.shape[2], views.shape[3])
+
+        def lift(part: Tensor) -> Tensor:
+            return _bilinear(network.upsample_logits(part, seen).float(), size)
+
+        # One frame at a time: sixteen of its class maps are a processor's cache full already.
+        classes = [class_map(one, lift) for one in torch.split(logits, 1)]
+        return Guess(resize_map(depth, size), torch.cat(classes))
+
+    return predict
+
+
+def constant_predictor(depth_m: float) -> Predictor:
+    """The same depth everywhere and no classes."""
+
+    def predict(views: Tensor, size: tuple[int, int]) -> Guess:
+        return Guess(torch.full((len(views), *size), depth_m, device=views.device), None)
+
+    return predict
+
+
+def resize_map(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """float32 (B, h, w) to (B, H, W), bilinearly, corners not aligned (as UniDepth does)."""
+    return _bilinear(values[:, None], size)[:, 0]
+
+
+def class_map(logits: Tensor, lift: Callable[[Tensor], Tensor]) -> Tensor:
+    """Arg-max class of logits brought to full size, without holding all of them at that size.
+
+    Args:
+        logits: floating (B, C, h, w), C <= 255.
+        lift: brings some of the channels to the size wanted, (B, c, h, w) -> (B, c, H, W).
+
+    Returns:
+        uint8 (B, H, W); the lowest class among equals.
+    """
+    # Classes of a pixel side by side in memory: resizing and the maximum are twice as fast.
+    parts = [
+        part.contiguous(memory_format=torch.channels_last)
+        for part in torch.split(logits, _CLASSES_AT_ONCE, dim=1)
+    ]
+    best, classes = lift(parts[0]).max(dim=1)
+    for number, part in enumerate(parts[1:], start=1):
+        value, index = lift(part).max(dim=1)
+        better = value > best
+        best = torch.where(better, value, best)
+        classes = torch.where(better, index + number * _CLASSES_AT_ONCE, classes)
+    return classes.to(torch.uint8)
+
+
+def _bilinear(values: Tensor, size: tuple[int, int]) -> Tensor:
+    if values.shape[2:] == size:
+        return values
+    return F.interpolate(values, size, mode="bilinear", align_corners=False)

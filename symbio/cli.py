@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     train = stage("train", "train the network under DeepSpeed", _train)
     train.add_argument("--ranks", type=int, help="processes on this host (default: one a GPU)")
     train.add_argument(
-        "--resume", default="auto", help="auto (default), never, or the step of a checkpoint"
+        "--resume", default="auto", help="auto (default) or the step of a checkpoint"
     )
     evaluate = stage("evaluate", "score the model by a named protocol", _evaluate)
     evaluate.add_argument("--protocol", help="another protocol than the params' own")
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     preset = verb("preset", "write params.yaml from a preset", _preset)
     preset.add_argument("name", choices=_preset_names())
     verb("demo", "the whole pipeline for both data sets, and where to look", _demo)
+    verb("sync", "send what the tracking store missed while it was away", _sync)
     ui = verb("ui", "browse runs and models in MLflow", _ui)
     ui.add_argument("--port", type=int, default=5000)
     return parser
@@ -175,6 +176,14 @@ def _demo(arguments: argparse.Namespace) -> int:
     from symbio.demo import demo
 
     return demo(_ROOT)
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    from symbio.progress import say
+    from symbio.tracking import sync
+
+    say(f"{sync(_ROOT)} runs sent; the tracking store is up to date")
+    return 0
 
 
 def _ui(arguments: argparse.Namespace) -> int:

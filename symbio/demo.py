@@ -13,7 +13,7 @@ from symbio.files import read_json
 from symbio.params import DATASETS
 from symbio.progress import say
 
-_SHOWN = ("abs_rel", "rmse", "d1", "miou", "pixel_accuracy")
+_SHOWN = ("abs_rel", "rmse", "d1", "truth_miou", "truth_pixel_accuracy", "pseudo_miou")
 _PREDICTORS = ("trained", "untrained", "constant")
 
 

@@ -26,11 +26,12 @@ def train(params: Params, dataset: str, root: Path, ranks: int | None, resume: s
     inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
     lineage = collect(root, params, inputs, ranks=ranks)
     with tracked_training(root, dataset, lineage) as tracked:
-        summary = run(params, dataset, root, ranks, resume)
+        summary = run(params, dataset, root, ranks, resume, tracked.metrics)
         if summary["model"] is None:
             tracked.finish(KILLED)
-        else:
-            tracked.remember(Path(summary["model"]))
+    if summary["model"] is not None:
+        # After the block, when the store has told the run's id.
+        tracked.remember(Path(summary["model"]))
     return int(summary["exit_code"])
 
 

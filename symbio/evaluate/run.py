@@ -80,9 +80,13 @@ def run(
     path = root / "metrics" / f"{name}.json"
     write_json(path, metrics)
     first = rules.metrics[0]
-    values = ", ".join(f"{kind} {metrics[kind][first]}" for kind in predictors)
+    values = ", ".join(f"{kind} {_shown(metrics[kind][first])}" for kind in predictors)
     say(f"{path}: {rules.name}, {len(keys)} frames of {split}; {first}: {values}")
     return metrics
+
+
+def _shown(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.4f}"
 
 
 def _open(

@@ -1,0 +1,135 @@
+"""Any user's pictures as 8-bit RGB: found, checked and decoded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from symbio.errors import SymbioError
+
+ENDINGS = (".jpg", ".jpeg", ".png")
+
+_FORMATS = ("JPEG", "PNG", "MPO")
+_PLAIN = ("RGB", "L", "1", "P")
+_TRANSPARENT = ("RGBA", "LA", "PA")
+_SIXTEEN_BIT = ("I;16", "I;16B", "I", "F")
+_TURNED = (5, 6, 7, 8)
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture to predict. `name` is its place below the output folder, without ending."""
+
+    path: Path
+    name: str
+    size: tuple[int, int]
+    """Height and width in pixels, upright."""
+
+
+def find_photos(inputs: Sequence[Path]) -> list[Photo]:
+    """The pictures in `inputs`, files or folders (searched below); sizes from their headers.
+
+    Two pictures that differ in their ending only keep it in their names.
+
+    Raises:
+        SymbioError: nothing there, no picture in a folder, no picture at all, or two pictures
+            would get the same name.
+    """
+    found: dict[Path, Path] = {}
+    for given in inputs:
+        found |= _below(given)
+    stems = [place.with_suffix("") for place in found.values()]
+    photos: dict[str, Photo] = {}
+    for path, place in found.items():
+        stem = place.with_suffix("")
+        name = (place if stems.count(stem) > 1 else stem).as_posix()
+        if name in photos:
+            raise SymbioError(
+                f"{path} and {photos[name].path} would both be written as {name!r}; "
+                "predict them into different folders"
+            )
+        photos[name] = Photo(path, name, _upright_size(path))
+    return list(photos.values())
+
+
+def decode_photo(path: Path) -> NDArray[np.uint8]:
+    """RGB (H, W, 3), upright as its EXIF orientation says.
+
+    Grey becomes RGB; transparent pixels are laid on black; of 16 bits a colour the upper 8 stay.
+
+    Raises:
+        SymbioError: no picture, truncated, too large, CMYK, or a 16-bit grey image, which is
+            a depth map rather than a photograph.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path, formats=_FORMATS) as image:
+                mode = image.mode
+                _check_mode(path, mode)
+                upright = ImageOps.exif_transpose(image)
+                if mode in _TRANSPARENT or "transparency" in image.info:
+                    upright = upright.convert("RGBA")
+                    ground = Image.new("RGBA", upright.size, (0, 0, 0, 255))
+                    upright = Image.alpha_composite(ground, upright)
+                return np.array(upright.convert("RGB"), dtype=np.uint8)
+        except SymbioError:
+            raise
+        except Exception as error:
+            # Pillow raises many types (OSError, SyntaxError, struct.error, ...) on broken files.
+            raise _no_picture(path, error) from error
+
+
+def _check_mode(path: Path, mode: str) -> None:
+    if mode in _SIXTEEN_BIT:
+        raise SymbioError(
+            f"{path}: is a 16-bit grey image (mode {mode!r}), such as a depth map; "
+            "give the photograph"
+        )
+    if mode not in (*_PLAIN, *_TRANSPARENT):
+        raise SymbioError(
+            f"{path}: has colour mode {mode!r}, whose colours need its profile; convert it to "
+            "8-bit RGB first"
+        )
+
+
+def _below(given: Path) -> dict[Path, Path]:
+    """Picture -> place in the output: the file's own name, or its path below a folder."""
+    if given.is_file():
+        return {given: Path(given.name)}
+    if not given.is_dir():
+        raise SymbioError(f"{given}: no such file or folder")
+    paths = sorted(
+        path
+        for path in given.rglob("*")
+        if path.suffix.lower() in ENDINGS
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(given).parts)
+    )
+    if not paths:
+        raise SymbioError(f"{given}: holds no picture ({', '.join(ENDINGS)})")
+    return {path: path.relative_to(given) for path in paths}
+
+
+def _upright_size(path: Path) -> tuple[int, int]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path, formats=_FORMATS) as image:
+                width, height = image.size
+                turned = image.getexif().get(_ORIENTATION) in _TURNED
+        except Exception as error:
+            # Pillow raises many types (OSError, SyntaxError, struct.error, ...) on broken files.
+            raise _no_picture(path, error) from error
+    return (width, height) if turned else (height, width)
+
+
+def _no_picture(path: Path, error: Exception) -> SymbioError:
+    return SymbioError(f"{path}: cannot be read as a JPEG or PNG picture ({error})")

@@ -1,0 +1,87 @@
+"""The stage `register`: models/{d} and metrics/{d}.json in, a registered version out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from symbio.errors import SymbioError
+from symbio.files import write_json
+from symbio.lineage import collect
+from symbio.params import Params
+from symbio.progress import say
+from symbio.register.register import METRICS_TAG, WEIGHTS_TAG, read_result, register
+from symbio.tracking import (
+    evaluation_metrics,
+    log_evaluation,
+    record_run,
+    run_of_model,
+    run_tags,
+    send_run,
+    tracking_uri,
+)
+from symbio.tracking.record import FINISHED
+from symbio.tracking.store import experiment_name
+
+
+def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
+    """Register the trained and evaluated network of a data set as `symbio-{d}`.
+
+    It is logged under the run that trained it; where the store does not know that run (the model
+    was pulled from elsewhere), under a run of its own. Writes `registry/{d}.json`.
+
+    Returns:
+        The content of registry/{d}.json: name, version, uri, alias, run_id, source, metrics,
+        protocol, weights_sha256, metrics_sha256.
+
+    Raises:
+        SymbioError: model or metrics are missing or do not belong together, or the store is away.
+    """
+    _, metrics = read_result(dataset, root)
+    try:
+        run_id = run_of_model(root, dataset)
+        if run_id is None:
+            run_id = _run_of_its_own(params, dataset, root)
+        else:
+            log_evaluation(root, dataset)
+        lineage = {k: v for k, v in run_tags(root, run_id).items() if k.startswith("symbio.")}
+        version = register(dataset, root, run_id, lineage)
+    except SymbioError:
+        raise
+    except Exception as error:
+        # Stores fail in many types (HTTP, S3, database driver, MLflow's own).
+        raise SymbioError(
+            f"the model cannot be registered in {tracking_uri(root)} "
+            f"({type(error).__name__}: {error}); the same command goes on when it is back"
+        ) from error
+    entry = {
+        "name": version.name,
+        "version": version.version,
+        "uri": version.uri,
+        "run_id": version.run_id,
+        "source": version.source,
+        "protocol": metrics["protocol"],
+        "metrics": evaluation_metrics({"trained": metrics["trained"]}),
+        "weights_sha256": version.tags[WEIGHTS_TAG],
+        "metrics_sha256": version.tags[METRICS_TAG],
+    }
+    write_json(root / "registry" / f"{dataset}.json", entry)
+    say(f"{version.uri}: registered in {tracking_uri(root)}")
+    return entry
+
+
+def _run_of_its_own(params: Params, dataset: str, root: Path) -> str:
+    """A run for a model that was trained elsewhere, with the lineage that is known here."""
+    inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
+    lineage = collect(root, params, [*inputs, f"models/{dataset}"])
+    folder = root / "checkpoints" / "tracking" / f"{dataset}-registered"
+    record_run(
+        folder,
+        root,
+        experiment=experiment_name(dataset),
+        name=f"register-{dataset}",
+        status=FINISHED,
+        tags={**lineage.tags(), "symbio.stage": "register", "symbio.dataset": dataset},
+    )
+    say(f"the run that trained models/{dataset} is not in this store; registering without it")
+    return send_run(folder, root)

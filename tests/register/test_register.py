@@ -1,0 +1,230 @@
+"""Registration in a real store; loading with MLflow in processes of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from symbio.errors import SymbioError
+from symbio.lineage import collect
+from symbio.model.inference import infer
+from symbio.model.saved import load_network
+from symbio.params import Params
+from symbio.predict.run import run as predict
+from symbio.register.run import run as register
+from symbio.tracking import open_store, tracked_training, tracking_uri
+from tests.register.conftest import write_metrics
+
+PICTURES = np.random.default_rng(5).integers(0, 256, (2, 30, 44, 3), np.uint8)
+
+
+def versions(root: Path) -> dict[str, dict[str, str]]:
+    found = open_store(root).search_model_versions("name = 'symbio-nyu'")
+    return {str(one.version): dict(one.tags) for one in found}
+
+
+def test_a_model_is_registered_once(project: Path, params: Params) -> None:
+    entry = register(params, "nyu", project)
+    assert json.loads((project / "registry" / "nyu.json").read_text()) == entry
+    assert (entry["name"], entry["version"], entry["uri"]) == (
+        "symbio-nyu",
+        "1",
+        "models:/symbio-nyu/1",
+    )
+    assert entry["metrics"] == {"test/abs_rel": 0.25, "test/d1": 0.625}
+    client = open_store(project)
+    version = client.get_model_version("symbio-nyu", "1")
+    assert version.status == "READY"
+    assert version.tags["symbio.weights_sha256"] == entry["weights_sha256"]
+    assert version.tags["metric.abs_rel"] == "0.25"
+    assert version.tags["symbio.data_sha256"] == "d" * 64
+    assert version.tags["symbio.seed"] == str(params.seed)
+    assert "abs_rel 0.25" in version.description
+    assert client.get_model_version_by_alias("symbio-nyu", "candidate").version == version.version
+
+    assert register(params, "nyu", project) == entry
+    assert list(versions(project)) == ["1"]
+
+    write_metrics(project, trained={"abs_rel": 0.2})
+    second = register(params, "nyu", project)
+    assert second["version"] == "2"
+    alias = client.get_model_version_by_alias("symbio-nyu", "candidate")
+    assert str(alias.version) == "2"
+
+    write_metrics(project)
+    assert register(params, "nyu", project)["version"] == "1"
+    alias = client.get_model_version_by_alias("symbio-nyu", "candidate")
+    assert str(alias.version) == "2", "the newest stays the candidate"
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
+def test_it_belongs_to_the_run_that_trained_it(project: Path, params: Params) -> None:
+    lineage = collect(project, params, [])
+    with tracked_training(project, "nyu", lineage) as tracked:
+        tracked.metrics({"step": 1, "time": 1.0, "metrics": {"train/loss": 1.0}})
+        tracked.finish("KILLED")
+    tracked.remember(project / "models" / "nyu")
+    entry = register(params, "nyu", project)
+    client = open_store(project)
+    trained = client.get_run(entry["run_id"])
+    assert trained.data.metrics["train/loss"] == 1.0
+    assert trained.info.status == "KILLED", "registering does not change how a run ended"
+    assert trained.data.metrics["test/abs_rel"] == 0.25
+    model = client.get_logged_model(entry["source"].removeprefix("models:/"))
+    scores = {metric.key: metric.value for metric in model.metrics}
+    assert scores["test/abs_rel"] == 0.25
+    assert "train/loss" not in scores
+
+
+def test_no_pickle_and_no_pipeline_on_the_way_to_a_prediction(
+    project: Path, params: Params
+) -> None:
+    entry = register(params, "nyu", project)
+    package = Path(open_store(project).get_logged_model(
+        entry["source"].removeprefix("models:/")
+    ).artifact_location.removeprefix("file://").replace("%20", " "))  # fmt: skip
+    assert not [path for path in package.rglob("*") if path.suffix in (".pkl", ".pt", ".pth")]
+    np.save(project / "in.npy", PICTURES)
+    script = f"""
+import pickle, sys
+import mlflow, numpy as np, torch
+for name in ("dvc", "deepspeed", "prefect", "optuna", "transformers"):
+    sys.modules[name] = None
+class Refused:
+    def __init__(self, *a, **k): raise AssertionError("unpickling")
+def refuse(*a, **k): raise AssertionError("unpickling")
+pickle.loads = pickle.load = refuse
+pickle.Unpickler = pickle._Unpickler = Refused
+model = mlflow.pyfunc.load_model({str(package)!r})
+import symbio
+assert symbio.__file__.startswith({str(package)!r}), symbio.__file__
+out = model.predict(np.load("in.npy"))
+np.savez("out.npz", **out)
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=project, check=True, timeout=120)
+    out = np.load(project / "out.npz")
+    expected = infer(load_network(project / "models" / "nyu")[0], PICTURES)
+    assert out["depth"].dtype == np.float32
+    assert out["semantic"].dtype == np.uint8
+    assert np.allclose(out["depth"], expected.depth_m, rtol=1e-5)
+    assert np.array_equal(out["semantic"], expected.classes)
+
+
+def test_prediction_with_a_registered_model(project: Path, params: Params) -> None:
+    entry = register(params, "nyu", project)
+    image = project / "a.png"
+    Image.fromarray(PICTURES[0]).save(image)
+    predict(str(project / "models" / "nyu"), [image], project / "0", root=project)
+    addresses = [
+        "models:/symbio-nyu/1",
+        "models:/symbio-nyu@candidate",
+        f"runs:/{entry['run_id']}/model",
+    ]
+    for index, address in enumerate(addresses, 1):
+        predict(address, [image], project / str(index), root=project)
+        for name in ("a_depth.png", "a_semantic.png", "a_overlay.png"):
+            first, this = project / "0" / name, project / str(index) / name
+            assert this.read_bytes() == first.read_bytes()
+
+
+@pytest.mark.parametrize("address", ["models:/symbio-nyu/7", "models:/nobody@candidate"])
+def test_an_unknown_registered_model_is_named(project: Path, address: str) -> None:
+    image = project / "a.png"
+    Image.fromarray(PICTURES[0]).save(image)
+    with pytest.raises(SymbioError, match=address):
+        predict(address, [image], project / "out", root=project)
+
+
+def test_scores_of_another_model_are_refused(project: Path, params: Params) -> None:
+    write_metrics(project, weights_sha256="0" * 64)
+    with pytest.raises(SymbioError, match=r"another model.*symbio evaluate nyu"):
+        register(params, "nyu", project)
+
+
+def test_a_changed_weight_is_refused(project: Path, params: Params) -> None:
+    weights = project / "models" / "nyu" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(SymbioError, match=r"weights\.safetensors"):
+        register(params, "nyu", project)
+    assert versions(project) == {}
+
+
+def test_without_scores_there_is_nothing_to_register(project: Path, params: Params) -> None:
+    shutil.rmtree(project / "metrics")
+    with pytest.raises(SymbioError, match="symbio evaluate nyu"):
+        register(params, "nyu", project)
+
+
+def test_an_absent_store_is_said(
+    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(SymbioError, match=r"http://127\.0\.0\.1:9"):
+        register(params, "nyu", project)
+    assert not (project / "registry").exists()
+
+
+@pytest.mark.slow
+def test_a_served_model_answers_as_predict_does(project: Path, params: Params) -> None:
+    register(params, "nyu", project)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["models", "serve", "-m", "models:/symbio-nyu@candidate", "--env-manager", "local"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
+        # MLflow starts `uvicorn` by that name.
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": tracking_uri(project),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
+        cwd=project,
+        start_new_session=True,
+    )
+    try:
+        _wait_until_up(f"http://127.0.0.1:{port}/ping", server)
+        body = json.dumps({"inputs": PICTURES.tolist()}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations",
+            body,
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            told = json.load(answer)["predictions"]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+    expected = infer(load_network(project / "models" / "nyu")[0], PICTURES)
+    assert np.allclose(np.array(told["depth"]), expected.depth_m, rtol=1e-4)
+    assert np.array_equal(np.array(told["semantic"]), expected.classes)
+
+
+def _wait_until_up(address: str, server: subprocess.Popen) -> None:
+    until = time.monotonic() + 90
+    while time.monotonic() < until:
+        assert server.poll() is None, "the server ended"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    raise AssertionError("not up after 90 s")

@@ -54,17 +54,17 @@ def write_report(
     write_csv(folder / "depth_ranges.csv", ranges)
     write_json(folder / "protocol.json", result.protocol.stamp())
     report = Report(f"Evaluation of {card['dataset']}: {card['protocol']}, {card['split']}")
-    _measured(report, result, card)
+    report.text(result.protocol.summary + ".")
     _scores(report, result, card)
+    _frames(report, result, predict, max_depth_m, device)
     _ranges(report, ranges)
     _classes(report, classes)
-    _frames(report, result, predict, max_depth_m, device)
+    _measured(report, result, card)
     report.write(folder / "report.html")
 
 
 def _measured(report: Report, result: Evaluation, card: Mapping[str, Any]) -> None:
     report.heading("What was measured")
-    report.text(result.protocol.summary + ".")
     rows = [(key, card[key]) for key in sorted(card) if not isinstance(card[key], dict)]
     report.table([(key, "none" if value is None else value) for key, value in rows], ["", "value"])
     empty = [row["key"] for row in per_image(result) if not row["pixels"]]

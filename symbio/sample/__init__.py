@@ -1,0 +1,1 @@
+"""The rendered sample, in the official file formats."""

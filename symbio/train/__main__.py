@@ -1,0 +1,53 @@
+"""`python -m symbio.train nyu`: one rank of a training run, under any launcher.
+
+The launcher sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT; without them the run
+has one rank. Exit codes: 0 finished, 75 stopped on request (the same command continues), 2 a
+user's mistake, 1 anything else. checkpoints/{dataset}/status.json says the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from symbio.errors import SymbioError
+from symbio.params import DATASETS, Params, load_params, parse_params
+from symbio.progress import say
+
+PARAMS_VARIABLE = "SYMBIO_PARAMS"
+"""Environment variable by which `symbio train` hands its parameters (JSON) to the ranks."""
+
+
+def main() -> int:
+    """Parse the command line and be a rank."""
+    parser = argparse.ArgumentParser(prog="python -m symbio.train", description=__doc__)
+    parser.add_argument("dataset", choices=DATASETS)
+    parser.add_argument("--resume", default="auto", metavar="auto|STEP")
+    parser.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    arguments = parser.parse_args()
+    try:
+        params = _params(arguments.root)
+    except SymbioError as error:
+        say(str(error))
+        return 2
+    from symbio.train.rank import main as be_a_rank
+
+    return be_a_rank(params, arguments.dataset, arguments.root, arguments.resume)
+
+
+def _params(root: Path) -> Params:
+    handed = os.environ.get(PARAMS_VARIABLE)
+    if handed is not None:
+        return parse_params(json.loads(handed), PARAMS_VARIABLE)
+    return load_params(root / "params.yaml")
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Interpreter shutdown would wait for communication threads of ranks that are gone.
+    os._exit(code)

@@ -1,0 +1,129 @@
+"""The DeepSpeed engine: its configuration from `train` of params.yaml, and its optimiser.
+
+DeepSpeed 0.19 imports MLflow for its autotuner (two seconds a rank) and would compile a
+shared-memory extension for inference at start; neither is wanted here. An entry None in
+sys.modules makes `import mlflow` raise ImportError, which DeepSpeed expects and survives.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from symbio.params import TrainParams
+from symbio.train.batching import accumulation
+
+_BUCKET_NUMBERS = int(5e8)
+_ALIGNMENT = 1024
+
+
+def import_deepspeed() -> Any:
+    """Import DeepSpeed without MLflow, without compiled extensions and without its chatter."""
+    if "deepspeed" not in sys.modules:
+        had_mlflow = "mlflow" in sys.modules
+        if not had_mlflow:
+            sys.modules["mlflow"] = None  # type: ignore[assignment]
+        if not torch.cuda.is_available():
+            os.environ.setdefault("DS_ACCELERATOR", "cpu")
+        os.environ.setdefault("DEEPSPEED_LOG_LEVEL", "error")
+        import deepspeed
+
+        if not had_mlflow:
+            del sys.modules["mlflow"]
+        logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    return sys.modules["deepspeed"]
+
+
+def engine_config(params: TrainParams, world: int, num_weights: int, universal: bool) -> Any:
+    """DeepSpeed's configuration.
+
+    bf16 is torch's autocast: DeepSpeed's own bf16 mode casts the module itself and breaks
+    MaxViT's fused norm layers.
+
+    Args:
+        params: section `train`.
+        world: number of ranks.
+        num_weights: trainable numbers of the network; buckets need not be larger.
+        universal: load a checkpoint that was converted for another number of ranks.
+
+    Raises:
+        SymbioError: see `accumulation`.
+    """
+    bucket = min(_BUCKET_NUMBERS, -(-num_weights // _ALIGNMENT) * _ALIGNMENT)
+    zero: dict[str, Any] = {
+        "stage": params.zero_stage,
+        "reduce_bucket_size": bucket,
+        "allgather_bucket_size": bucket,
+    }
+    if params.zero_stage == 3:
+        # Every weight partitioned, none kept whole: the averaged weights rely on it (ema.py).
+        zero |= {"stage3_param_persistence_threshold": 0, "stage3_prefetch_bucket_size": bucket}
+    config: dict[str, Any] = {
+        "train_batch_size": params.batch,
+        "train_micro_batch_size_per_gpu": params.micro_batch,
+        "gradient_accumulation_steps": accumulation(params, world),
+        "gradient_clipping": params.clip_norm,
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "checkpoint": {"load_universal": universal},
+    }
+    if params.precision == "bf16":
+        config["torch_autocast"] = {"enabled": True, "dtype": "bfloat16"}
+    return config
+
+
+class GatedAdamW(torch.optim.AdamW):
+    """AdamW whose next update can be withheld, whatever the ZeRO stage around it does."""
+
+    withheld = False
+
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update, unless `withheld`: then weights, moments and step count stay as they are."""
+        return None if self.withheld else super().step(closure)
+
+
+def build_optimizer(module: nn.Module, params: TrainParams) -> GatedAdamW:
+    """AdamW; norms, biases and tables of position biases (fewer than two axes) do not decay."""
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    return GatedAdamW(
+        [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": params.weight_decay},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+        ],
+        lr=params.lr,
+    )
+
+
+def build_engine(
+    module: nn.Module, params: TrainParams, world: int, universal: bool
+) -> tuple[Any, GatedAdamW]:
+    """Wrap `module` (on the rank's device) in DeepSpeed; the process group is open.
+
+    Returns:
+        DeepSpeed's engine and the optimiser inside it.
+    """
+    deepspeed = import_deepspeed()
+    num_weights = sum(w.numel() for w in module.parameters() if w.requires_grad)
+    config = engine_config(params, world, num_weights, universal)
+    deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
+    optimizer = build_optimizer(module, params)
+    engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=config)
+    return engine, optimizer
+
+
+def finite_gradients(engine: Any) -> bool:
+    """Whether the reduced gradients are finite, where DeepSpeed does not look itself (stage 0).
+
+    The same on all ranks, since at stage 0 each holds all of the averaged gradients.
+    """
+    if engine.zero_optimization_stage() > 0:
+        return True
+    gradients: list[Tensor] = [w.grad for w in engine.module.parameters() if w.grad is not None]
+    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())

@@ -1,0 +1,102 @@
+"""The train stage: start the ranks, follow the journal, return the summary.
+
+Imports neither torch nor mlflow: the ranks train, and metrics reach whoever tracks them through
+`on_metrics`, from the journal, so that a slow or absent tracker costs no training step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from symbio.params import Params
+from symbio.progress import say
+from symbio.train.__main__ import PARAMS_VARIABLE
+from symbio.train.batching import accumulation
+from symbio.train.best import export, read_best
+from symbio.train.claim import finished_before, recipe_of, step_of
+from symbio.train.fingerprint import fingerprint
+from symbio.train.journal import Follower, read_journal
+from symbio.train.launch import default_ranks, launch, new_run_id
+from symbio.train.lock import run_lock
+from symbio.train.paths import Paths
+from symbio.train.status import read_status
+
+
+def run(
+    params: Params,
+    dataset: str,
+    root: Path = Path("."),
+    ranks: int | None = None,
+    resume: str = "auto",
+    on_metrics: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train on this host, or continue, and export the network to models/{dataset}.
+
+    Args:
+        params: of the run.
+        dataset: "nyu" or "kitti".
+        root: the project's folder.
+        ranks: number of ranks; None: SYMBIO_RANKS, else one a GPU, else up to two on a CPU.
+        resume: "auto" continues this very run from its newest whole checkpoint, or starts; a
+            step continues from the checkpoint of that step.
+        on_metrics: gets every journal record {"step", "epoch", "time", "metrics": {...}} of the
+            run once, oldest first, while training goes on; on a resume the older ones come too.
+            What it raises ends the ranks at once and is passed on.
+
+    Returns:
+        state ("finished", "preempted", "interrupted"), exit_code (0, or 75: run it again),
+        step, steps, skipped, ranks, checkpoint, model (folder, if exported), selected (step and
+        scores of the exported network), last (the newest metrics).
+
+    Raises:
+        SymbioError: the run failed, or another one holds the folder.
+    """
+    paths = Paths(root, dataset)
+    recipe = recipe_of(params, paths)
+    ranks = ranks or default_ranks()
+    accumulation(params.train, ranks)
+    if step_of(resume) is None and finished_before(paths.run, recipe):
+        return _again(paths, recipe, on_metrics)
+    run_id = new_run_id()
+    follower = Follower(paths.run, run_id)
+
+    def follow() -> None:
+        for record in follower.new_records():
+            if on_metrics is not None:
+                on_metrics(record)
+
+    environment = {PARAMS_VARIABLE: params.model_dump_json()}
+    code = launch(dataset, root, ranks, resume, environment, follow, run_id)
+    return _summary(paths, recipe, code)
+
+
+def _again(
+    paths: Paths, recipe: dict[str, Any], on_metrics: Callable[[dict[str, Any]], None] | None
+) -> dict[str, Any]:
+    """A finished run: export again, replay its metrics."""
+    with run_lock(paths.run):
+        say(f"{paths.run}: this run is finished; exporting its network again")
+        export(paths.run, paths.model, fingerprint(recipe))
+    for record in read_journal(paths.run) if on_metrics is not None else []:
+        on_metrics(record)  # type: ignore[misc]
+    return _summary(paths, recipe, 0)
+
+
+def _summary(paths: Paths, recipe: dict[str, Any], code: int) -> dict[str, Any]:
+    status = read_status(paths.run) or {}
+    facts = {name: status.get(name) for name in ("state", "step", "steps", "skipped", "ranks")}
+    best = read_best(paths.run, fingerprint(recipe))
+    records = read_journal(paths.run)
+    last: dict[str, Any] = {}
+    for record in records:
+        last |= record["metrics"]
+    return {
+        **facts,
+        "checkpoint": status.get("checkpoint"),
+        "exit_code": code,
+        "model": str(paths.model) if facts["state"] == "finished" else None,
+        "selected": None if best is None else best["train"],
+        "last": last,
+    }

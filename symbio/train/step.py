@@ -1,0 +1,136 @@
+"""One optimiser step: accumulate, agree with the other ranks that all is finite, update or skip."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symbio.data.draws import rng_for
+from symbio.data.frame import Batch
+from symbio.train import ranks
+from symbio.train.engine import GatedAdamW, finite_gradients
+from symbio.train.ranks import Place
+from symbio.train.stop import INTERRUPTED, PREEMPTED, StopReason
+from symbio.train.weights import float_buffers
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step did; the same on all ranks."""
+
+    losses: dict[str, float]
+    """Means over the global batch."""
+    applied: bool
+    """Whether the weights were updated; if not, nothing else was changed either."""
+    gradient_norm: float | None
+    """Before clipping, where DeepSpeed measures it."""
+    stop: StopReason | None
+    """"preempted" or "interrupted" if any rank was asked to stop."""
+    bad_keys: list[str]
+    """Frames of the micro-batches whose loss was not finite."""
+
+
+class Stepper:
+    """Runs steps of one engine."""
+
+    def __init__(self, engine: Any, optimizer: GatedAdamW, seed: int, place: Place) -> None:
+        self._engine = engine
+        self._optimizer = optimizer
+        self._seed = seed
+        self._place = place
+        self._buffers = list(float_buffers(engine.module).values())
+
+    def run(
+        self, step: int, batches: Sequence[Batch], lr: float, stop: StopReason | None
+    ) -> StepReport:
+        """Take one step over this rank's micro-batches. Collective.
+
+        Running statistics of norm layers become the mean over the global batch's micro-batches,
+        by the same exchange that agrees on the losses: they are one state on all ranks, whatever
+        their number. A skipped step puts them back, for a forward with NaN has poisoned them.
+        """
+        engine = self._engine
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        before = [buffer.clone() for buffer in self._buffers]
+        losses, statistics = self._accumulate(step, batches, before)
+        mean, asked = self._agree(losses, statistics, stop)
+        finite = all(map(math.isfinite, mean)) and finite_gradients(engine)
+        self._optimizer.withheld = not finite
+        engine.step()
+        applied = finite and bool(engine.was_step_applied())
+        bad_keys: list[str] = []
+        if not applied:
+            self._set_statistics(before)
+            bad_keys = _bad_keys(batches, losses)
+        return StepReport(
+            dict(zip(("loss", "silog", "semantic"), mean, strict=True)),
+            applied,
+            _norm(engine) if applied else None,
+            asked,
+            bad_keys,
+        )
+
+    def _accumulate(
+        self, step: int, batches: Sequence[Batch], before: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Forward and backward of every micro-batch.
+
+        Returns:
+            Losses, float32 (micro-batches, 3), and the sum over micro-batches of the running
+            statistics that each leaves when it starts from `before`, flat.
+        """
+        engine, world = self._engine, self._place.world
+        engine.train()
+        rows, statistics = [], torch.zeros_like(_flat(self._buffers, engine.device))
+        for turn, batch in enumerate(batches):
+            # Dropout draws from torch's global generator: seeded by the place of the micro-batch
+            # in the global batch, it depends neither on the ranks nor on a resume.
+            number = turn * world + self._place.rank
+            torch.manual_seed(int(rng_for(self._seed, "dropout", step, number).integers(2**63)))
+            self._set_statistics(before)
+            losses = engine(batch.image, batch.depth, batch.semantic, batch.confidence)
+            engine.backward(losses.total)
+            rows.append(torch.stack([loss.detach().float() for loss in losses]))
+            statistics = statistics + _flat(self._buffers, engine.device)
+            if turn + 1 < len(batches):
+                engine.step()
+        return torch.stack(rows), statistics
+
+    def _agree(
+        self, losses: Tensor, statistics: Tensor, stop: StopReason | None
+    ) -> tuple[list[float], StopReason | None]:
+        """One exchange: mean losses over all ranks, who asked to stop, running statistics."""
+        count = len(losses) * self._place.world
+        asked = losses.new_tensor([stop == PREEMPTED, stop == INTERRUPTED])
+        vector = torch.cat([losses.sum(0), asked, statistics])
+        together = ranks.total(vector)
+        sizes = [buffer.numel() for buffer in self._buffers]
+        self._set_statistics(list(torch.split(together[5:] / count, sizes)))
+        *mean, preempted, interrupted = together[:5].tolist()
+        reason = PREEMPTED if preempted else INTERRUPTED if interrupted else None
+        return [value / count for value in mean], reason
+
+    def _set_statistics(self, values: Sequence[Tensor]) -> None:
+        for buffer, value in zip(self._buffers, values, strict=True):
+            buffer.copy_(value.view_as(buffer))
+
+
+def _flat(tensors: Sequence[Tensor], device: torch.device) -> Tensor:
+    return torch.cat([torch.empty(0, device=device), *(tensor.flatten() for tensor in tensors)])
+
+
+def _bad_keys(batches: Sequence[Batch], losses: Tensor) -> list[str]:
+    bad = (~losses[:, 0].isfinite()).tolist()
+    mine = [key for batch, flag in zip(batches, bad, strict=True) if flag for key in batch.keys]
+    return [key for keys in ranks.gather(mine) for key in keys]
+
+
+def _norm(engine: Any) -> float | None:
+    norm = engine.get_global_grad_norm()
+    return None if norm is None else float(norm)

@@ -1,0 +1,101 @@
+"""Scoring the val split during training: the evaluation's own metrics, each frame once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from symbio.data.classes import label_space
+from symbio.data.frame import NUM_CLASSES
+from symbio.data.shards import Shards
+from symbio.evaluate.accumulate import DepthScores, SemanticScores
+from symbio.evaluate.examples import Example, Source, scored_box
+from symbio.evaluate.metrics import depth_sums
+from symbio.evaluate.predictors import Predictor, network_predictor
+from symbio.evaluate.protocol import Protocol, protocol_named
+from symbio.model.network import SymbioticNetwork
+from symbio.params import DatasetParams
+from symbio.train.ranks import Place
+
+SPLIT = "val"
+"""Held out of the training list by whole scene or drive; the test split is never looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What is scored and how."""
+
+    source: Source
+    keys: list[str]
+    protocol: Protocol
+    batch: int
+    """Frames of one forward; changes no score."""
+
+    def score(
+        self, network: SymbioticNetwork, place: Place, device: torch.device
+    ) -> dict[str, float]:
+        """Score a plain network on `device`; every rank takes its share and gets all scores.
+
+        Returns:
+            The protocol's depth metrics, and `pseudo_miou` and `pseudo_pixel_accuracy` against
+            the teacher where there are pseudo-labels. NaN where a prediction was NaN.
+        """
+        predict = network_predictor(network)
+        depth, semantics = DepthScores(self.protocol), SemanticScores(NUM_CLASSES)
+        for examples in self.source.batches(self.keys[place.rank :: place.world], self.batch):
+            self._add(examples, predict, depth, semantics, device)
+        depth.gather()
+        semantics.gather(device)
+        result = depth.result()
+        scores = {name: float(result[name]) for name in self.protocol.metrics}
+        if semantics.num_pixels:
+            found = semantics.confusion().scores()
+            scores |= {f"pseudo_{name}": found[name] for name in ("miou", "pixel_accuracy")}
+        return scores
+
+    def _add(
+        self,
+        examples: list[Example],
+        predict: Predictor,
+        depth: DepthScores,
+        semantics: SemanticScores,
+        device: torch.device,
+    ) -> None:
+        view = examples[0].view
+        guess = predict(torch.stack([e.image for e in examples]).to(device), view.size)
+        truth = torch.stack([e.depth_m for e in examples]).to(device)
+        dataset = self.source.prepared.header["dataset"]
+        box = scored_box(self.protocol, dataset, truth.shape[1], truth.shape[2])
+        scored = box.within(view).of(self.protocol.limit(guess.depth_m))
+        valid = self.protocol.valid(box.of(truth))
+        depth.add([e.key for e in examples], depth_sums(scored, box.of(truth), valid))
+        if guess.classes is None:
+            return
+        for example, classes in zip(examples, guess.classes, strict=True):
+            if example.pseudo is not None:
+                semantics.add(classes, view.of(example.pseudo).to(device))
+
+
+def open_validation(
+    prepared: Shards, pseudo: Shards | None, params: DatasetParams, batch: int
+) -> Validation | None:
+    """The validation of a data set, or None if it holds no frames out.
+
+    Raises:
+        SymbioError: the protocol is unknown or not defined on frames of this size.
+    """
+    keys = prepared.splits.get(SPLIT, [])
+    if not keys:
+        return None
+    protocol = protocol_named(params.protocol)
+    info = prepared.info(keys[0])
+    protocol.box(info["height"], info["width"])
+    space = label_space(prepared.header["label_space"])
+    source = Source(prepared, pseudo, space, params.image_size)
+    return Validation(source, keys, protocol, batch)
+
+
+def resolved(metric: str) -> str:
+    """The validation score that `train.select.metric` means: `miou` is that against the teacher."""
+    return f"pseudo_{metric}" if metric in ("miou", "pixel_accuracy") else metric

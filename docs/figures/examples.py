@@ -37,7 +37,9 @@ def main() -> None:
         rules = protocol_named(card["protocol"])
         keys = sorted(prepared.splits["test"], key=lambda k: hashlib.sha256(k.encode()).digest())
         for key in keys[:count]:
-            shown = panel(network_predictor(network), source, rules, key, card["depth_range"][1], "cpu")
+            shown = panel(
+                network_predictor(network), source, rules, key, card["depth_range"][1], "cpu"
+            )
             size = (WIDTH_PX, round(shown.shape[0] * WIDTH_PX / shown.shape[1]))
             pictures.append(cv2.resize(shown, size, interpolation=cv2.INTER_AREA))
     picture = np.vstack(pictures)[..., ::-1]

@@ -13,6 +13,7 @@ from typing import Any
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of, whole_folder
 from symbio.progress import say
+from symbio.train.history import write_history
 
 FOLDER = "best"
 _CARD, _WEIGHTS = "model.json", "weights.safetensors"
@@ -36,7 +37,7 @@ def read_best(run: Path, fingerprint: str) -> dict[str, Any] | None:
 
 
 def export(run: Path, models: Path, fingerprint: str) -> dict[str, Any]:
-    """Copy the best network to `models`, whole.
+    """Copy the best network to `models`, whole, with the run's curves beside it.
 
     Returns:
         Its card.
@@ -52,6 +53,7 @@ def export(run: Path, models: Path, fingerprint: str) -> dict[str, Any]:
     with whole_folder(models) as aside:
         for name in (_WEIGHTS, _CARD):
             shutil.copyfile(run / FOLDER / name, aside / name)
+        write_history(run, aside / "history.csv")
         if sha256_of(aside / _WEIGHTS) != card["weights_sha256"]:
             raise SymbioError(
                 f"{models}: the copy of the weights is damaged; run the command again"

@@ -8,13 +8,15 @@ that a GPU never waits for the host.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from symbio.data.frame import IGNORE
 
 MAX_CLASS_WEIGHT = 10.0
 """Upper limit of a class weight: a class of a few pixels must not own the gradient (ours)."""
+
+LEAST_WEIGHT = 1e-6
+"""Bounds the sum of pixel weights from below, so that a batch without labels has loss 0."""
 
 _LEAST_DEPTH_M = 1e-6
 _LEAST_SQUARE = 1e-8
@@ -55,26 +57,23 @@ def silog(
     return scale * square.clamp_min(_LEAST_SQUARE).sqrt() * measured.any()
 
 
-def semantic_cross_entropy(
-    logits: Tensor, semantic: Tensor, confidence: Tensor, class_weights: Tensor | None = None
+def pixel_weights(
+    semantic: Tensor, confidence: Tensor, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy against pseudo-labels, each pixel weighted by the teacher's confidence.
+    """Weight of each pixel in the cross-entropy: the teacher's confidence, times its class's.
 
     Args:
-        logits: (B, K, H, W).
         semantic: (B, H, W) uint8, classes; 255 is ignored.
         confidence: (B, H, W) uint8, 0..255 for 0..1.
         class_weights: (K,) float32, or None.
 
     Returns:
-        A float32 scalar: the weighted mean; 0, with zero gradient, where no pixel has a label.
+        (B, H, W) float32; 0 where `semantic` is 255.
     """
-    labels = semantic.long()
-    weight = torch.where(labels != IGNORE, confidence.float() / 255.0, 0.0)
+    weight = torch.where(semantic != IGNORE, confidence.float() / 255.0, 0.0)
     if class_weights is not None:
-        weight = weight * class_weights[labels.clamp_max(len(class_weights) - 1)]
-    entropy = F.cross_entropy(logits.float(), labels, ignore_index=IGNORE, reduction="none")
-    return (entropy * weight).sum() / weight.sum().clamp_min(1e-6)
+        weight = weight * class_weights[semantic.long().clamp_max(len(class_weights) - 1)]
+    return weight
 
 
 def class_weights(histogram: Tensor, balance: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from symbio.model.network import SymbioticNetwork
 from symbio.params import TrainParams
-from symbio.train.loss import semantic_cross_entropy, silog
+from symbio.train.loss import LEAST_WEIGHT, pixel_weights, silog
 
 
 class Losses(NamedTuple):
@@ -50,7 +50,8 @@ class Objective(nn.Module):
             semantic: uint8 (B, H, W), 255 = ignore.
             confidence: uint8 (B, H, W).
         """
-        prediction = self.network(self.network.normalise(image))
+        # The logits stay at stride 4: 150 maps at full size would cost more than the network.
+        prediction = self.network(self.network.normalise(image), coarse_logits=True)
         params = self.params
         with torch.autocast(image.device.type, enabled=False):
             depth_loss = silog(
@@ -58,8 +59,8 @@ class Objective(nn.Module):
             )
             semantic_loss = depth_loss.new_zeros(())
             if prediction.logits is not None:
-                semantic_loss = semantic_cross_entropy(
-                    prediction.logits, semantic, confidence, self.class_weights
-                )
+                weight = pixel_weights(semantic, confidence, self.class_weights)
+                entropy = self.network.cross_entropy_sum(prediction.logits, semantic, weight)
+                semantic_loss = entropy / weight.sum().clamp_min(LEAST_WEIGHT)
             loss = depth_loss + params.semantic_weight * semantic_loss
         return Losses(loss, depth_loss.detach(), semantic_loss.detach())

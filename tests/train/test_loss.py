@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from symbio.train.loss import MAX_CLASS_WEIGHT, class_weights, semantic_cross_entropy, silog
+from symbio.model.network import build_network
+from symbio.train.loss import MAX_CLASS_WEIGHT, class_weights, pixel_weights, silog
+from symbio.train.objective import Objective
+from tests.data.prepared import tiny_params
 
 RANGE = (0.1, 10.0)
 
@@ -68,32 +71,48 @@ def test_a_perfect_prediction_has_a_finite_gradient_and_nan_stays_nan() -> None:
     assert silog(target * float("nan"), target, RANGE, 0.85, 10.0).isnan()
 
 
-def test_cross_entropy_equals_numpy() -> None:
+def test_pixel_weights_equal_numpy() -> None:
     rng = np.random.default_rng(2)
-    logits = rng.normal(size=(2, 5, 6, 6)).astype(np.float32)
     labels = rng.integers(0, 5, (2, 6, 6)).astype(np.uint8)
     labels[rng.random(labels.shape) < 0.3] = 255
     confidence = rng.integers(0, 256, labels.shape).astype(np.uint8)
     weights = np.array([1.0, 0.5, 2.0, 1.0, 3.0], np.float32)
+    arguments = (torch.from_numpy(array) for array in (labels, confidence, weights))
+    expected = np.zeros(labels.shape)
+    for place in np.argwhere(labels != 255):
+        expected[*place] = confidence[*place] / 255 * weights[labels[*place]]
+    assert pixel_weights(*arguments).numpy() == pytest.approx(expected, rel=1e-6)
+    plain = pixel_weights(torch.from_numpy(labels), torch.from_numpy(confidence)).numpy()
+    assert plain == pytest.approx(np.where(labels == 255, 0, confidence / 255.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_semantic_loss_is_the_weighted_mean_of_full_size_cross_entropy(labelled: bool) -> None:
+    """The objective's loss on coarse logits against a plain loop over pixels of upsampled ones."""
+    params = tiny_params(**{"model.encoder": "test_convnext", "model.channels": 8})
+    network = build_network(params.model, (64, 64), 10.0, 0.25)
+    objective = Objective(network, params.train, (0.25, 10.0), None)
+    rng = np.random.default_rng(3)
+    image = torch.from_numpy(rng.integers(0, 256, (1, 3, 64, 64), dtype=np.uint8))
+    labels = rng.integers(0, 150, (1, 64, 64)).astype(np.uint8)
+    labels[rng.random(labels.shape) < (0.3 if labelled else 2.0)] = 255
+    confidence = rng.integers(0, 256, labels.shape).astype(np.uint8)
+    losses = objective(
+        image, torch.zeros(1, 64, 64), torch.from_numpy(labels), torch.from_numpy(confidence)
+    )
+    losses.total.backward()
+    full = network(network.normalise(image)).logits
+    assert full is not None
+    logits = full.detach().numpy().astype(float)
     total = norm = 0.0
-    for b, y, x in np.argwhere(labels != 255):
-        scores = logits[b, :, y, x].astype(float)
-        label = labels[b, y, x]
-        weight = confidence[b, y, x] / 255 * weights[label]
-        total += weight * (np.log(np.exp(scores).sum()) - scores[label])
-        norm += weight
-    arguments = (torch.from_numpy(array) for array in (logits, labels, confidence, weights))
-    assert semantic_cross_entropy(*arguments).item() == pytest.approx(total / norm, rel=1e-5)
-
-
-def test_cross_entropy_without_labels_is_zero_with_zero_gradient() -> None:
-    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    nothing = torch.full((1, 4, 4), 255, dtype=torch.uint8)
-    loss = semantic_cross_entropy(logits, nothing, nothing, torch.ones(3))
-    loss.backward()
-    assert loss.item() == 0
-    assert logits.grad is not None
-    assert logits.grad.abs().max() == 0
+    for _, y, x in np.argwhere(labels != 255):
+        scores, label = logits[0, :, y, x], labels[0, y, x]
+        total += confidence[0, y, x] / 255 * (np.log(np.exp(scores).sum()) - scores[label])
+        norm += confidence[0, y, x] / 255
+    assert losses.semantic.item() == pytest.approx(total / max(norm, 1e-6), rel=1e-4)
+    gradient = network.head_semantic.out.weight.grad
+    assert gradient is not None
+    assert bool(gradient.abs().max() > 0) == labelled
 
 
 def test_class_weights() -> None:

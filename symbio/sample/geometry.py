@@ -86,8 +86,7 @@ class Solid:
 
     A box has half sizes `half`; an ellipsoid radii `half`; a cone stands on its own y axis,
     `half` = (bottom radius, half height, top radius): equal radii make a cylinder. A plane is
-    all that has own y = 0. A hull is the convex body inside all of `sides` and inside the box of
-    its `half` sizes only in the sense that these must enclose it.
+    all that has own y = 0. A hull is the convex body inside all of `sides`; `half` must enclose it.
     """
 
     kind: Literal["box", "ellipsoid", "cone", "plane", "hull"]

@@ -13,7 +13,15 @@ from symbio.files import read_json
 from symbio.params import DATASETS
 from symbio.progress import say
 
-_SHOWN = ("abs_rel", "rmse", "d1", "truth_miou", "truth_pixel_accuracy", "pseudo_miou")
+_SHOWN = {
+    "abs_rel": "abs_rel",
+    "rmse": "rmse (m)",
+    "d1": "d1",
+    "truth_miou": "mIoU",
+    "truth_pixel_accuracy": "pixel acc.",
+    "pseudo_miou": "mIoU to teacher",
+}
+"""Metric -> its heading."""
 _PREDICTORS = ("trained", "untrained", "constant")
 
 
@@ -36,11 +44,12 @@ def demo(root: Path) -> int:
     _print_figures(root)
     say(f"\ndone in {time.monotonic() - start:.0f} s. Where to look:")
     for dataset in DATASETS:
-        say(f"  reports/{dataset}/report.html      scores, worst and best frames")
-        say(f"  predictions/{dataset}/             depth and semantics of one held-out picture")
-    say("  symbio ui                      runs and registered models in MLflow, on this machine")
-    say("  symbio predict models:/symbio-nyu@candidate PICTURE...   use it on your own")
-    say("  dvc repro                      once more: nothing has to run")
+        say(f"  {f'reports/{dataset}/report.html':28} scores, worst and best frames")
+        say(f"  {f'predictions/{dataset}/':28} depth and semantics of one held-out picture")
+    say("and, after `. .venv/bin/activate`:")
+    say(f"  {'symbio ui':28} runs and registered models in MLflow, on this machine")
+    say(f"  {'dvc repro':28} once more: nothing has to run")
+    say("  symbio predict models:/symbio-nyu@candidate PICTURE...   use the model on your own")
     return 0
 
 
@@ -67,7 +76,7 @@ def _held_out_picture(root: Path, dataset: str) -> Path:
     ending, data = next(
         (ending, data) for ending, data in prepared.read(key).items() if ending.startswith("image.")
     )
-    path = root / "predictions" / dataset / f"{key}.{ending.removeprefix('image.')}"
+    path = root / "predictions" / "pictures" / f"{key}.{ending.removeprefix('image.')}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -84,8 +93,8 @@ def _print_figures(root: Path) -> None:
         )
         table = Table(title=title)
         table.add_column("")
-        for name in _SHOWN:
-            table.add_column(name, justify="right")
+        for heading in _SHOWN.values():
+            table.add_column(heading, justify="right")
         for predictor in _PREDICTORS:
             values = metrics[predictor]
             table.add_row(

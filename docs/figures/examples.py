@@ -21,7 +21,7 @@ from symbio.model.saved import load_network
 
 ROOT = Path(__file__).parents[2]
 WIDTH_PX = 1000
-FRAMES = {"nyu": 2, "kitti": 1}
+FRAMES = {"nyu": 1, "kitti": 1}
 
 
 def main() -> None:

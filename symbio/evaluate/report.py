@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from symbio.data.images import encode_png
 from symbio.evaluate.evaluate import Evaluation
 from symbio.evaluate.metrics import METRICS, metric_named
 from symbio.evaluate.panels import panel
@@ -38,7 +39,7 @@ def write_report(
     max_depth_m: float,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Write report.html, per_image.csv, per_class.csv, depth_ranges.csv and protocol.json.
+    """Write report.html, its tables as CSV, protocol.json and the fixed frames' pictures.
 
     Args:
         folder: where to write; must exist.
@@ -56,7 +57,7 @@ def write_report(
     report = Report(f"Evaluation of {card['dataset']}: {card['protocol']}, {card['split']}")
     report.text(result.protocol.summary + ".")
     _scores(report, result, card)
-    _frames(report, result, predict, max_depth_m, device)
+    _frames(report, folder, result, predict, max_depth_m, device)
     _ranges(report, ranges)
     _classes(report, classes)
     _measured(report, result, card)
@@ -133,6 +134,7 @@ def _cells(row: Row) -> list[Any]:
 
 def _frames(
     report: Report,
+    folder: Path,
     result: Evaluation,
     predict: Predictor,
     max_depth_m: float,
@@ -141,8 +143,9 @@ def _frames(
     metric = result.protocol.metrics[0]
     scores = result.scores["trained"]
     order, values = ranked(scores, metric), scores.depth.per_frame()
+    same = sorted(values, key=_hash)[:_FRAMES]
     groups = {
-        "The same frames for every model": sorted(values, key=_hash)[:_FRAMES],
+        "The same frames for every model": same,
         "Worst frames": order[:_FRAMES],
         "Best frames": order[::-1][:_FRAMES],
     }
@@ -151,6 +154,9 @@ def _frames(
         key: panel(predict, result.source, result.protocol, key, max_depth_m, device)
         for key in track(wanted, "report pictures")
     }
+    (folder / "pictures").mkdir()
+    for key in same:
+        (folder / "pictures" / f"{key}.png").write_bytes(encode_png(pictures[key]))
     for title, keys in groups.items():
         report.heading(title)
         for key in keys:

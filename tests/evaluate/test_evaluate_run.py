@@ -88,7 +88,11 @@ def test_report_is_complete_and_self_contained(evaluated: Any) -> None:
         "per_class.csv",
         "depth_ranges.csv",
         "protocol.json",
+        "pictures",
     }
+    shown = {path.stem for path in (folder / "pictures").glob("*.png")}
+    assert shown
+    assert shown <= set(Shards(world.root / "data/prepared/nyu").splits["test"])
     page = (folder / "report.html").read_text()
     assert metrics["split_sha256"] in page
     assert "Without a single scored pixel, and in no mean: nyu-1" in page

@@ -10,6 +10,7 @@ from symbio.errors import SymbioError
 from symbio.files import read_json, write_json
 from symbio.params import Params
 from symbio.progress import say
+from symbio.train.best import FOLDER
 from symbio.train.fingerprint import changes, fingerprint, ingredients
 from symbio.train.paths import Paths
 from symbio.train.status import read_status
@@ -79,8 +80,13 @@ def finished_before(run: Path, recipe: dict[str, Any]) -> bool:
 
 def _move_aside(run: Path, differences: list[str]) -> None:
     previous = run.with_name(f"{run.name}.previous")
-    shutil.rmtree(previous, ignore_errors=True)
-    run.rename(previous)
-    say(f"starting afresh; the run with other settings is now {previous}:")
+    if any(run.glob("step-*")) or (run / FOLDER).is_dir():
+        shutil.rmtree(previous, ignore_errors=True)
+        run.rename(previous)
+        say(f"starting afresh; the run with other settings is now {previous}:")
+    else:
+        # It never got as far as a checkpoint: not worth the place of one that did.
+        shutil.rmtree(run)
+        say("starting afresh with other settings:")
     for difference in differences:
         say(f"  {difference}")

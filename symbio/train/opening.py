@@ -17,7 +17,7 @@ from symbio.data.frame import NUM_CLASSES
 from symbio.data.loader import GlobalBatches
 from symbio.data.shards import Shards
 from symbio.errors import SymbioError
-from symbio.model.network import SymbioticNetwork, build_network
+from symbio.model.network import SymbioticNetwork
 from symbio.params import Params, TrainParams
 from symbio.train import checkpoint, ranks, universal
 from symbio.train.checkpoint import State
@@ -41,6 +41,7 @@ _HISTOGRAM_FRAMES = 2000
 def open_session(
     params: Params,
     paths: Paths,
+    network: SymbioticNetwork,
     place: Place,
     device: torch.device,
     stop: StopRequest,
@@ -50,14 +51,11 @@ def open_session(
     """Open everything and load the verified checkpoint `folder`, if any. Collective.
 
     Raises:
-        SymbioError: data is missing or broken, the network cannot be built, or the checkpoint
-            belongs to another run.
+        SymbioError: data is missing or broken, or the checkpoint belongs to another run.
     """
     section = params.dataset(paths.dataset)
     prepared = Shards(paths.prepared)
     pseudo = Shards(paths.pseudo) if uses_pseudo(params) else None
-    low, high = section.depth_range
-    network = build_network(params.model, section.image_size, high, low, seed=params.seed)
     plain = copy.deepcopy(network).to(device)
     objective = _objective(params, network, paths.dataset, pseudo, place, device)
     engine, optimizer, average, state = _engine_at(

@@ -13,12 +13,12 @@ from typing import Any
 import torch.distributed as dist
 
 from symbio.errors import SymbioError
-from symbio.evaluate.metrics import metric_named
 from symbio.params import Params
 from symbio.progress import say
 from symbio.train import checkpoint, ranks
 from symbio.train.batching import accumulation
 from symbio.train.best import FOLDER, export
+from symbio.train.choices import chosen_network
 from symbio.train.claim import claim, finished_before, recipe_of, step_of
 from symbio.train.fingerprint import fingerprint
 from symbio.train.lock import run_lock
@@ -61,7 +61,7 @@ def train_rank(
     paths = Paths(root, dataset)
     wanted = step_of(resume)
     accumulation(params.train, place.world)
-    metric_named(resolved(params.train.select.metric))
+    network = chosen_network(params, dataset)
     device = ranks.device_of(place)
     ranks.join(place, device)
     with contextlib.ExitStack() as held:
@@ -82,7 +82,7 @@ def train_rank(
         if place.first:
             held.enter_context(_failure_noted(paths.run))
         folder = checkpoint.choose(paths.run, place, wanted)
-        session = open_session(params, paths, place, device, stop, folder, identity)
+        session = open_session(params, paths, network, place, device, stop, folder, identity)
         held.callback(session.batches.close)
         if place.first:
             note(session, "running")

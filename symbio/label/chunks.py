@@ -15,7 +15,8 @@ import numpy as np
 from symbio.files import whole_file
 from symbio.label.measure import Measures
 
-CHUNK_FRAMES = 32
+CHUNK_FRAMES = 16
+"""Frames of a chunk: what an interruption loses at most, for each process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Labelled:
 
 
 def chunks_of(keys: Sequence[str]) -> list[list[str]]:
-    """Consecutive runs of at most 32 keys."""
+    """Consecutive runs of at most 16 keys."""
     return [list(keys[at : at + CHUNK_FRAMES]) for at in range(0, len(keys), CHUNK_FRAMES)]
 
 

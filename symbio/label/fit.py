@@ -17,13 +17,16 @@ from typing import Any
 
 import torch
 
-from symbio.files import sha256_of, whole_folder, write_json
+from symbio.files import read_json, sha256_of, whole_folder, write_json
 from symbio.label import fit_frames, fit_models
 from symbio.label.fit_card import card
 from symbio.label.fit_network import Fitted
 from symbio.label.fit_train import Scores, classes_in, train
 from symbio.progress import say
 
+FACTS = "fit.json"
+"""How a teacher was made, beside its weights."""
+_PEAK_LR = 2e-3
 HELD_OUT = 60
 """Frames of each world that are not trained on: the first ones of its stream."""
 
@@ -48,6 +51,10 @@ def fit(settings: Settings) -> Scores:
     for world in fit_frames.WORLDS:
         frames = fit_frames.load_or_render(world, settings.seed, settings.frames, settings.cache)
         training[world], held_out[world] = fit_frames.split(frames, HELD_OUT)
+    earlier = None
+    if settings.start_from is not None and (settings.start_from / FACTS).is_file():
+        # Read now: the folder may be the one that is written to.
+        earlier = read_json(settings.start_from / FACTS, "the facts of a fitted teacher")
     classes = classes_in(list(training.values()))
     universal = settings.architecture == "oneformer"
     model = _model(settings, len(classes)).to(memory_format=torch.channels_last)
@@ -59,12 +66,22 @@ def fit(settings: Settings) -> Scores:
         settings.minutes,
         settings.seed,
         whole=not universal or settings.start_from is not None,
-        save=lambda best, found: save(settings, best, found),
+        peak_lr=_PEAK_LR if settings.start_from is None else _PEAK_LR / 2,
+        save=lambda best, found: save(settings, best, found, earlier),
     )
 
 
-def save(settings: Settings, fitted: Fitted, found: Scores) -> None:
-    """Write the model (half precision safetensors), its processor and its card, whole."""
+def save(
+    settings: Settings, fitted: Fitted, found: Scores, earlier: dict[str, Any] | None = None
+) -> None:
+    """Write the model (half precision safetensors), its processor and its card, whole.
+
+    Args:
+        settings: the command line.
+        fitted: what to write.
+        found: its scores on held-out frames.
+        earlier: the facts of the weights that it started from.
+    """
     with whole_folder(settings.out) as folder:
         copy.deepcopy(fitted.model).half().save_pretrained(folder)
         fit_models.save_processor(folder, settings.architecture, fit_frames.REDUCTION)
@@ -74,12 +91,12 @@ def save(settings: Settings, fitted: Fitted, found: Scores) -> None:
             "minutes": settings.minutes,
             "frames_per_world": settings.frames,
             "held_out_per_world": HELD_OUT,
-            "continued": settings.start_from is not None,
+            "earlier": earlier,
             "parameters": sum(p.numel() for p in fitted.model.parameters()),
             "weights_sha256": sha256_of(folder / "model.safetensors"),
             "held_out": {key: round(value, 4) for key, value in found.items()},
         }
-        write_json(folder / "fit.json", facts)
+        write_json(folder / FACTS, facts)
         (folder / "README.md").write_text(card(facts), encoding="utf-8")
 
 

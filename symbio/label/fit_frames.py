@@ -26,6 +26,8 @@ REDUCTION = 4
 _RAYS = 2
 """Rendered pixels along each side of a seen pixel: what is seen is antialiased."""
 _FULL = {"rooms": (480, 640), "streets": (376, 1240)}
+_INSIDE = (slice(7, 474), slice(7, 632))
+"""What NYU's border leaves of a frame."""
 _CHUNK = 50
 
 
@@ -46,7 +48,7 @@ def render(world: str, seed: int, index: int, divisor: int = 1) -> tuple[Picture
     """One frame of the teacher's stream at 1/divisor of the full size.
 
     Returns:
-        uint8 (H, W, 3) RGB, with NYU's white border in the rooms, and uint8 (H, W) ADE20K class.
+        uint8 (H, W, 3) RGB, rooms without NYU's border, and uint8 (H, W) ADE20K class.
     """
     rng = rng_for(seed, f"{STREAM}-{world}", index)
     height, width = (side // divisor for side in _FULL[world])
@@ -57,13 +59,10 @@ def render(world: str, seed: int, index: int, divisor: int = 1) -> tuple[Picture
         camera = RIGS[index % len(RIGS)].intrinsics.scaled(1 / divisor, 1 / divisor)
         street = render_street(rng, height, width, camera)
         return street.image, street.semantic
-    from symbio.sample.holes import framed
     from symbio.sample.rooms import render_room
 
     room = render_room(rng, height, width)
-    border = framed(np.zeros((*_FULL[world], 3), np.uint8))
-    border = cv2.resize(border, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    return np.maximum(room.image, border), room.semantic
+    return room.image, room.semantic
 
 
 def render_chunk(world: str, seed: int, chunk: int) -> Frames:
@@ -108,8 +107,23 @@ def to_tensors(frames: Frames, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]
     return image, torch.from_numpy(frames.label[rows]).long()
 
 
-def augment(image: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Flip, light, colour, sharpness and noise, drawn for each frame."""
+def with_border(image: Tensor, value: Tensor) -> Tensor:
+    """Images (B, 3, H, W) of rooms with NYU's border in a grey value (B, 1, 1, 1), 0..1.
+
+    Official frames have a white border, and the training code of the field blackens it. Shrunk
+    frames show it in part of a pixel.
+    """
+    full = np.ones(_FULL["rooms"], np.float32)
+    full[_INSIDE] = 0
+    height, width = image.shape[-2:]
+    share = torch.from_numpy(cv2.resize(full, (width, height), interpolation=cv2.INTER_AREA))
+    return torch.lerp(image, value.expand_as(image), share)
+
+
+def augment(
+    image: Tensor, label: Tensor, rng: np.random.Generator, border: bool
+) -> tuple[Tensor, Tensor]:
+    """Flip, light, colour, sharpness, noise and, if asked for, a border, drawn for each frame."""
     batch = len(image)
 
     def draw(low: float, high: float, channels: int = 1) -> Tensor:
@@ -123,4 +137,9 @@ def augment(image: Tensor, label: Tensor, rng: np.random.Generator) -> tuple[Ten
     image = image.clamp(0, 1) ** torch.exp(draw(-0.25, 0.25))
     image = image * draw(0.75, 1.25) * draw(0.93, 1.07, 3)
     noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
-    return (image + noise * draw(0.0, 0.02)).clamp(0, 1), label
+    image = (image + noise * draw(0.0, 0.02)).clamp(0, 1)
+    if border:
+        kind = draw(0.0, 1.0)
+        framed = with_border(image, (kind > 0.8).float())
+        image = torch.where(kind < 0.15, image, framed)
+    return image, label

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 
 from symbio.data.draws import rng_for
 from symbio.data.frame import IGNORE, NUM_CLASSES
-from symbio.label.fit_frames import WORLDS, Frames, augment, to_tensors
+from symbio.label.fit_frames import WORLDS, Frames, augment, to_tensors, with_border
 from symbio.label.fit_loss import map_loss, sample_target
 from symbio.label.fit_network import Fitted
 from symbio.label.fit_queries import start_queries
 from symbio.progress import say
 
 BATCH = 8
-_PEAK_LR = 2e-3
 _WARMUP = 0.04
 _PIXEL_SHARE = 0.4
 """Share of the time for stage 1."""
@@ -41,6 +40,7 @@ def train(
     minutes: float,
     seed: int,
     whole: bool,
+    peak_lr: float,
     save: Save,
 ) -> Scores:
     """Train for a time; `save` is called with each best so far.
@@ -52,6 +52,7 @@ def train(
         minutes: wall-clock time, which also paces the learning rate.
         seed: of frames and augmentation.
         whole: start in stage 2, for a model whose queries were trained before.
+        peak_lr: highest learning rate.
         save: gets the averaged weights and their scores.
 
     Returns:
@@ -69,10 +70,14 @@ def train(
             whole, optimiser, average = True, _optimiser(fitted), _average(fitted)
             say(f"step {step}: the queries start")
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(progress)
+            group["lr"] = learning_rate(progress, peak_lr)
         world = WORLDS[step % len(WORLDS)]
         rng = rng_for(seed, "fit-step", step)
-        losses, accuracy = _step(fitted, optimiser, training[world], index, weight, whole, rng)
+        rows = rng.integers(0, len(training[world]), BATCH)
+        image, label = to_tensors(training[world], rows)
+        image, label = augment(image, label, rng, border=world == "rooms")
+        place = (float(rng.random()), float(rng.random()))
+        losses, accuracy = _step(fitted, optimiser, image, index[label], weight, whole, place)
         average.update_parameters(fitted)
         step += 1
         progress = (time.monotonic() - begun) / (60 * minutes)
@@ -85,7 +90,7 @@ def train(
     return best
 
 
-def learning_rate(progress: float, peak: float = _PEAK_LR) -> float:
+def learning_rate(progress: float, peak: float) -> float:
     """One cycle: linear rise, cosine fall to peak / 1000; `progress` is 0..1."""
     if progress < _WARMUP:
         return peak * max(progress / _WARMUP, 0.02)
@@ -99,13 +104,18 @@ def classes_in(frames: Sequence[Frames]) -> list[int]:
 
 
 @torch.no_grad()
-def scores(fitted: Fitted, frames: Frames, whole: bool) -> tuple[float, float]:
-    """Pixel accuracy and mean IoU over the classes of the truth, at the size of the frames."""
+def scores(fitted: Fitted, frames: Frames, whole: bool, border: bool) -> tuple[float, float]:
+    """Pixel accuracy and mean IoU over the classes of the truth, at the size of the frames.
+
+    With `border`, under the black border that prepared NYU frames have.
+    """
     fitted.eval()
     confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), dtype=np.int64)
     for start in range(0, len(frames), BATCH):
         rows = np.arange(start, min(start + BATCH, len(frames)))
         image, label = to_tensors(frames, rows)
+        if border:
+            image = with_border(image, torch.zeros(len(image), 1, 1, 1))
         maps = fitted.maps(image, whole)[0]
         full = nn.functional.interpolate(maps, size=label.shape[-2:], mode="bilinear")
         found = fitted.classes[full.argmax(1)]
@@ -125,19 +135,16 @@ def worst_accuracy(found: Scores) -> float:
 def _step(
     fitted: Fitted,
     optimiser: torch.optim.Optimizer,
-    frames: Frames,
-    index: Tensor,
+    image: Tensor,
+    target: Tensor,
     weight: Tensor,
     whole: bool,
-    rng: np.random.Generator,
+    place: tuple[float, float],
 ) -> tuple[list[float], float]:
     """One optimiser step; returns the loss of each map and the accuracy of the first."""
     fitted.train()
-    rows = rng.integers(0, len(frames), BATCH)
-    image, label = augment(*to_tensors(frames, rows), rng)
-    place = (float(rng.random()), float(rng.random()))
     maps = fitted.maps(image, whole)
-    target = sample_target(index[label], (maps[0].shape[-2], maps[0].shape[-1]), place)
+    target = sample_target(target, (maps[0].shape[-2], maps[0].shape[-1]), place)
     losses = [map_loss(probability, target, weight) for probability in maps]
     total = sum((w * loss for w, loss in zip(_MAP_WEIGHTS, losses, strict=False)), torch.zeros(()))
     optimiser.zero_grad()
@@ -169,7 +176,7 @@ def _optimiser(fitted: Fitted) -> torch.optim.Optimizer:
     decayed = [p for p in fitted.parameters() if p.ndim > 1]
     plain = [p for p in fitted.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=_PEAK_LR, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, betas=(0.9, 0.98))
 
 
 def _average(fitted: Fitted) -> Any:
@@ -185,7 +192,7 @@ def _keep_best(
 ) -> Scores:
     found: Scores = {}
     for world, frames in held_out.items():
-        accuracy, miou = scores(fitted, frames, whole)
+        accuracy, miou = scores(fitted, frames, whole, border=world == "rooms")
         found |= {f"{world}_pixel_accuracy": accuracy, f"{world}_miou": miou}
     say("held out: " + ", ".join(f"{key} {value:.4f}" for key, value in found.items()))
     # In stage 1 there are no queries to label with yet.

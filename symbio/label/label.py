@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -195,7 +197,18 @@ def _begin(job: Job, devices: Any) -> None:
     # One thread a process: how sums are split over threads, and so the last bit of a confidence,
     # must not depend on the number of processes.
     torch.set_num_threads(1)
+    # Ctrl-C goes to the whole group: end without a traceback; the process that started us reports.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _started.append((job, devices.get()))
+
+
+def _end_with_parent() -> None:
+    """Leave nothing behind when the process that started us is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(number: int, keys: list[str]) -> int:

@@ -108,7 +108,7 @@ def _upsample_one(maps: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     # Somewhere else a class may win with 1/K at least; one that stays below cannot.
     alive = (maps.amax(dim=(1, 2)) >= 1 / classes).nonzero()[:, 0]
     cells = maps[alive].flatten(1).T.contiguous()
-    for block in (~agree).nonzero().split(max(1, _BLOCK_VALUES // len(alive))):
+    for block in torch.split((~agree).nonzero(), max(1, _BLOCK_VALUES // len(alive))):
         y, x = block[:, 0], block[:, 1]
         upper, lower = above[y] * columns, below[y] * columns
         wx, wy = weight_x[x][:, None], weight_y[y][:, None]

@@ -15,7 +15,8 @@ from symbio.errors import SymbioError
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 
-_FORMATS = ("JPEG", "PNG", "MPO")
+_FORMATS = ("JPEG", "PNG")
+"""JPEG also opens the multi-picture files of cameras (MPO): their first picture."""
 _PLAIN = ("RGB", "L", "1", "P")
 _TRANSPARENT = ("RGBA", "LA", "PA")
 _SIXTEEN_BIT = ("I;16", "I;16B", "I", "F")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -93,6 +98,44 @@ def test_number_of_processes_changes_nothing(
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
+def test_killed_run_leaves_no_process_and_goes_on(oneformer_folder: Path, tmp_path: Path) -> None:
+    write_prepared(tmp_path)
+    params = params_for(oneformer_folder, **{"teacher.image_size": [256, 320]})
+    (tmp_path / "params.json").write_text(params.model_dump_json())
+    script = (
+        "import sys, pathlib\n"
+        "from symbio.params import Params\n"
+        "from symbio.label.run import run\n"
+        "if __name__ == '__main__':\n"
+        "    root = pathlib.Path(sys.argv[1])\n"
+        "    run(Params.model_validate_json((root / 'params.json').read_text()), 'nyu', root)\n"
+    )
+    (tmp_path / "label.py").write_text(script)
+    environment = os.environ | {"SYMBIO_RANKS": "2", "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, str(tmp_path / "label.py"), str(tmp_path)]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    root = psutil.Process(process.pid)
+    work = tmp_path / "data/.label-nyu"
+    while not list(work.glob("*/chunk-*.npz")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    children = root.children(recursive=True)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+    assert not (tmp_path / "data/pseudo").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in work.glob("*/chunk-*.npz")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SYMBIO_RANKS", "1")
+        patch.setattr(run_module.shutil, "rmtree", lambda *_, **__: None)
+        run(params, "nyu", tmp_path)
+    now = {path.name: path.stat().st_mtime_ns for path in work.glob("*/chunk-*.npz")}
+    assert len(now) == 3
+    assert kept.items() <= now.items()
+
+
 @pytest.mark.usefixtures("one_rank")
 def test_interrupted_run_goes_on_and_redoes_a_damaged_chunk(
     oneformer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -114,7 +157,7 @@ def test_interrupted_run_goes_on_and_redoes_a_damaged_chunk(
     assert not (root / "data/pseudo").exists()
     (work,) = (path for path in (root / "data/.label-nyu").iterdir() if path.is_dir())
     chunks = chunks_of(list(Shards(root / "data/prepared/nyu").keys()))
-    assert len(chunks) == 2
+    assert [len(chunk) for chunk in chunks] == [16, 16, 5]
     damaged = chunk_path(work, 1)
     damaged.write_bytes(damaged.read_bytes()[:-200])
 

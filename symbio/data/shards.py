@@ -6,6 +6,7 @@ shard's SHA-256, which is verified when a folder is first opened in a process.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -73,9 +74,11 @@ class ShardWriter:
         write_json(self.folder / INDEX, index)
 
     def __del__(self) -> None:
-        # A writer given up half-way (bad input, Ctrl-C) still closes its file.
-        if hasattr(self, "_tar"):
-            self._finish_shard()
+        # A writer given up half-way (bad input, Ctrl-C, full disk) still closes its file; what
+        # it could not write any more is of no interest.
+        if getattr(self, "_tar", None) is not None:
+            with contextlib.suppress(OSError):
+                self._tar.fileobj.close()  # type: ignore[union-attr]
 
     def _tar_for(self, split: str) -> tarfile.TarFile:
         full = self._tar is not None and self._tar.fileobj.tell() >= self.shard_bytes  # type: ignore[union-attr]

@@ -19,7 +19,7 @@ _SHOWN = {
     "d1": "d1",
     "truth_miou": "mIoU",
     "truth_pixel_accuracy": "pixel acc.",
-    "pseudo_miou": "mIoU to teacher",
+    "pseudo_miou": "to teacher",
 }
 """Metric -> its heading."""
 _PREDICTORS = ("trained", "untrained", "constant")

@@ -22,6 +22,8 @@ setup: $(READY)  ## the virtual environment, from the locked and hashed list
 
 # uv is quick and compiles bytecode; where it cannot reach the index as pip can, pip does it.
 $(READY): requirements.lock bootstrap.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' || \
+	  { echo "symbio needs Python 3.11 or 3.12; name one with PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r bootstrap.lock
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/uv pip install --quiet --python $(BIN)/python \

@@ -10,12 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from symbio.errors import SymbioError
-from symbio.params import DATASETS, Params, load_params, parse_params
-from symbio.progress import say
+if TYPE_CHECKING:
+    from symbio.params import Params
 
 PARAMS_VARIABLE = "SYMBIO_PARAMS"
 """Environment variable by which `symbio train` hands its parameters (JSON) to the ranks."""
@@ -23,6 +24,13 @@ PARAMS_VARIABLE = "SYMBIO_PARAMS"
 
 def main() -> int:
     """Parse the command line and be a rank."""
+    # Until the rank can listen (`symbio.train.stop`), a request to stop ends it without a word:
+    # there is nothing to save yet. Hence no import of ours above.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from symbio.errors import SymbioError
+    from symbio.params import DATASETS
+    from symbio.progress import say
+
     parser = argparse.ArgumentParser(prog="python -m symbio.train", description=__doc__)
     parser.add_argument("dataset", choices=DATASETS)
     parser.add_argument("--resume", default="auto", metavar="auto|STEP")
@@ -39,6 +47,8 @@ def main() -> int:
 
 
 def _params(root: Path) -> Params:
+    from symbio.params import load_params, parse_params
+
     handed = os.environ.get(PARAMS_VARIABLE)
     if handed is not None:
         return parse_params(json.loads(handed), PARAMS_VARIABLE)

@@ -89,10 +89,13 @@ def launch(
         extra = {**(environment or {}), ERRORS_VARIABLE: errors, "SYMBIO_RUN_ID": run_id}
         processes = _start(dataset, root, ranks, resume, extra)
         try:
-            with _signals_passed_on(processes):
+            with _signals_passed_on(processes) as asked:
                 codes = _wait(processes, while_running)
         finally:
             _kill(processes)
+        if asked and _ended_before_listening(codes, errors):
+            say("stopped while starting; the same command goes on")
+            return RESUME_ME
         return _verdict(Paths(root, dataset).run, codes, errors)
 
 
@@ -152,11 +155,12 @@ def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 @contextlib.contextmanager
-def _signals_passed_on(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _signals_passed_on(processes: list[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Pass SIGINT and SIGTERM on to the ranks; yields the list of those that came."""
     asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         if asked:
@@ -170,10 +174,20 @@ def _signals_passed_on(processes: list[subprocess.Popen[bytes]]) -> Iterator[Non
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _ended_before_listening(codes: list[int], errors: str) -> bool:
+    """Whether a signal ended a rank before it could catch one, and nothing else went wrong.
+
+    A rank that was listening fails when its peer is gone; the first cause is the signal.
+    """
+    ended = any(code in (-signal.SIGINT, -signal.SIGTERM) for code in codes)
+    cause = first_error(errors)
+    return ended and (cause is None or cause["kind"] != "SymbioError")
 
 
 def _verdict(run: Path, codes: list[int], errors: str) -> int:

@@ -96,7 +96,7 @@ def _summary(paths: Paths, recipe: dict[str, Any], code: int) -> dict[str, Any]:
         **facts,
         "checkpoint": status.get("checkpoint"),
         "exit_code": code,
-        "model": str(paths.model) if facts["state"] == "finished" else None,
+        "model": str(paths.model) if code == 0 and facts["state"] == "finished" else None,
         "selected": None if best is None else best["train"],
         "last": last,
     }

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -158,3 +159,18 @@ def test_the_caller_of_the_stage_imports_neither_torch_nor_mlflow() -> None:
         "import sys, symbio.train.run; sys.exit('torch' in sys.modules or 'mlflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 3.0, 6.0])
+def test_ctrl_c_while_the_ranks_start_is_no_failure(tmp_path: Path, seconds: float) -> None:
+    root = make_project(tmp_path)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        summary = run(tiny_params(steps=400, checkpoint_every=400), "nyu", root, ranks=2)
+    finally:
+        timer.join()
+    assert summary["exit_code"] == 75
+    assert summary["model"] is None
+    assert not (root / "models" / "nyu").exists()

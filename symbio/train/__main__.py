@@ -24,7 +24,7 @@ PARAMS_VARIABLE = "SYMBIO_PARAMS"
 
 def main() -> int:
     """Parse the command line and be a rank."""
-    # Until the rank can listen (`symbio.train.stop`), a request to stop ends it without a word:
+    # Until the rank can listen (`symbio.ranks.stop`), a request to stop ends it without a word:
     # there is nothing to save yet. Hence no import of ours above.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from symbio.errors import SymbioError

@@ -23,8 +23,9 @@ from torch import Tensor
 from symbio.errors import SymbioError
 from symbio.files import read_json, write_json
 from symbio.progress import say
-from symbio.train import manifest, ranks
-from symbio.train.ranks import Place
+from symbio.ranks import group
+from symbio.ranks.place import Place
+from symbio.train import manifest
 from symbio.train.weights import saved_buffers
 
 SHARDS = "deepspeed"
@@ -79,19 +80,19 @@ def choose(run: Path, place: Place, wanted: int | None) -> Path | None:
     Raises:
         SymbioError: there are checkpoints and none verifies, or `wanted` is not there or damaged.
     """
-    steps: list[int] = ranks.from_first(steps_in(run))
+    steps: list[int] = group.from_first(steps_in(run))
     if wanted is not None and wanted not in steps:
         raise SymbioError(f"{run}: has no checkpoint of step {wanted}; there are {steps or 'none'}")
     problems: list[str] = []
     for step in steps if wanted is None else [wanted]:
         folder = folder_of(run, step)
-        found = ranks.gather(manifest.problem_with(folder, place.rank, place.world))
+        found = group.gather(manifest.problem_with(folder, place.rank, place.world))
         problem = next((text for text in found if text is not None), None)
         if problem is None:
             if place.first:
                 _report_lost(run, step)
                 _set_aside(run, [other for other in steps if other > step], problems)
-            ranks.wait_for_all()
+            group.wait_for_all()
             return folder
         problems.append(problem)
     if problems:
@@ -129,7 +130,7 @@ def save(
     problem = None
     if place.first:
         problem = _attempt(lambda: _make_room(run, aside, engine))
-    problem = ranks.from_first(problem)
+    problem = group.from_first(problem)
     if problem is None:
         problem = _write(aside, place, state, engine, average)
     if place.first:
@@ -138,7 +139,7 @@ def save(
         if problem is not None:
             shutil.rmtree(aside, ignore_errors=True)
             say(f"CHECKPOINT of step {state.step} NOT written, training goes on: {problem}")
-    return ranks.from_first(problem) is None
+    return group.from_first(problem) is None
 
 
 def _write(
@@ -151,7 +152,7 @@ def _write(
     if place.first and problem is None:
         buffers = saved_buffers(engine.module)
         problem = _attempt(lambda: _write_rest(aside, state, buffers, average))
-    problem = _first_of(ranks.gather(problem))
+    problem = _first_of(group.gather(problem))
     if problem is not None:
         return problem
     shares: list[dict[str, dict[str, Any]]] = [{}]
@@ -160,12 +161,12 @@ def _write(
     def seal_share() -> None:
         shares[0] = manifest.entries(aside, mine)
 
-    problem = _first_of(ranks.gather(_attempt(seal_share)))
-    every = ranks.gather(shares[0])
+    problem = _first_of(group.gather(_attempt(seal_share)))
+    every = group.gather(shares[0])
     if problem is None and place.first:
         merged = {name: entry for share in every for name, entry in share.items()}
         problem = _attempt(lambda: manifest.seal(aside, merged))
-    agreed: str | None = ranks.from_first(problem)
+    agreed: str | None = group.from_first(problem)
     return agreed
 
 
@@ -190,7 +191,7 @@ def load(folder: Path, shards: Path, engine: Any) -> None:
         SymbioError: DeepSpeed found nothing to load.
     """
     loaded, _ = engine.load_checkpoint(str(shards), tag=SHARDS, load_lr_scheduler_states=False)
-    if ranks.any_rank(loaded is None, engine.device):
+    if group.any_rank(loaded is None, engine.device):
         raise SymbioError(f"{folder}: DeepSpeed could not load it; see the messages above")
     stored = load_file(folder / BUFFERS)
     with torch.no_grad():

@@ -24,16 +24,10 @@ from types import FrameType
 
 from symbio.errors import SymbioError
 from symbio.progress import say
+from symbio.ranks.ending import ERRORS_VARIABLE, RESUME_ME, first_error
+from symbio.ranks.place import RENDEZVOUS_VARIABLE
 from symbio.train.paths import Paths
-from symbio.train.status import (
-    ERRORS_VARIABLE,
-    EXIT_CODES,
-    RENDEZVOUS_VARIABLE,
-    RESUME_ME,
-    first_error,
-    read_status,
-    write_status,
-)
+from symbio.train.status import EXIT_CODES, read_status, write_status
 
 RANKS_VARIABLE = "SYMBIO_RANKS"
 _ORDERLY = ("finished", "preempted", "interrupted")

@@ -16,15 +16,15 @@ from symbio.model.network import SymbioticNetwork
 from symbio.model.saved import save_network
 from symbio.params import Params
 from symbio.progress import say
+from symbio.ranks.place import Place
+from symbio.ranks.stop import StopRequest
 from symbio.train import checkpoint, status
 from symbio.train.best import FOLDER, read_best
 from symbio.train.checkpoint import State
 from symbio.train.journal import Journal
-from symbio.train.ranks import Place
 from symbio.train.schedule import learning_rate
 from symbio.train.show import ProgressLine
 from symbio.train.step import Stepper, StepReport
-from symbio.train.stop import StopRequest
 from symbio.train.validate import Validation, resolved
 from symbio.train.weights import Average, copy_weights
 

@@ -19,7 +19,10 @@ from symbio.data.shards import Shards
 from symbio.errors import SymbioError
 from symbio.model.network import SymbioticNetwork
 from symbio.params import Params, TrainParams
-from symbio.train import checkpoint, ranks, universal
+from symbio.ranks import group
+from symbio.ranks.place import Place
+from symbio.ranks.stop import StopRequest
+from symbio.train import checkpoint, universal
 from symbio.train.checkpoint import State
 from symbio.train.claim import uses_pseudo
 from symbio.train.engine import GatedAdamW, build_engine
@@ -28,9 +31,7 @@ from symbio.train.loop import Session
 from symbio.train.loss import class_weights
 from symbio.train.objective import Objective
 from symbio.train.paths import Paths
-from symbio.train.ranks import Place
 from symbio.train.step import Stepper
-from symbio.train.stop import StopRequest
 from symbio.train.validate import open_validation
 from symbio.train.weights import Average
 
@@ -99,7 +100,7 @@ def _engine_at(
         raise SymbioError(f"{folder}: belongs to another run; remove {run} to start afresh")
     convert = saved is not None and universal.needed(saved, place)
     engine, optimizer = build_engine(objective, params, place.world, convert)
-    ranks.limit_waiting()
+    group.limit_waiting()
     average = Average(engine.module, params.ema_decay) if params.ema_decay else None
     now = State(fingerprint=fingerprint, world=place.world, zero_stage=params.zero_stage)
     if folder is None or saved is None:
@@ -137,7 +138,7 @@ def _histogram(pseudo: Shards, place: Place, device: torch.device) -> Tensor:
     for key in keys[place.rank :: place.world]:
         label = torch.from_numpy(load_pseudo(pseudo, key)[0])
         counts += torch.bincount(label.flatten(), minlength=256)
-    return ranks.total(counts.to(device)).cpu()[:NUM_CLASSES]
+    return group.total(counts.to(device)).cpu()[:NUM_CLASSES]
 
 
 def _batches(

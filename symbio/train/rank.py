@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
-
 from symbio.errors import SymbioError
 from symbio.params import Params
 from symbio.progress import say
-from symbio.train import checkpoint, ranks
+from symbio.ranks import group
+from symbio.ranks.entry import be_a_rank
+from symbio.ranks.place import Place
+from symbio.ranks.stop import StopRequest
+from symbio.train import checkpoint
 from symbio.train.batching import accumulation
 from symbio.train.best import FOLDER, export
 from symbio.train.choices import chosen_network
@@ -25,17 +24,7 @@ from symbio.train.lock import run_lock
 from symbio.train.loop import Session, keep_best, note, refresh_plain, train
 from symbio.train.opening import open_session
 from symbio.train.paths import Paths
-from symbio.train.ranks import Place
-from symbio.train.status import (
-    ERRORS_VARIABLE,
-    EXIT_CODES,
-    State,
-    first_error,
-    read_status,
-    write_error,
-    write_status,
-)
-from symbio.train.stop import StopRequest
+from symbio.train.status import EXIT_CODES, State, read_status, write_status
 from symbio.train.validate import resolved
 
 
@@ -62,8 +51,8 @@ def train_rank(
     wanted = step_of(resume)
     accumulation(params.train, place.world)
     network = chosen_network(params, dataset)
-    device = ranks.device_of(place)
-    ranks.join(place, device)
+    device = group.device_of(place)
+    group.join(place, device)
     with contextlib.ExitStack() as held:
 
         def claim_folder() -> tuple[str, bool]:
@@ -88,33 +77,17 @@ def train_rank(
             note(session, "running")
         outcome = train(session)
         _end(session, paths, outcome)
-        ranks.wait_for_all()
+        group.wait_for_all()
     return outcome
 
 
 def main(params: Params, dataset: str, root: Path, resume: str) -> int:
     """Be the rank that the environment says; returns the exit code. Never raises."""
-    stop = StopRequest()
-    stop.install()
-    ranks.die_with_parent()
-    place = Place(0, 1, 0)
-    try:
-        place = ranks.place_from(os.environ)
+
+    def work(place: Place, stop: StopRequest) -> int:
         return EXIT_CODES[train_rank(params, dataset, root, resume, place, stop)]
-    except SymbioError as error:
-        _leave_word(place, "SymbioError", str(error))
-        return 2
-    except Exception as error:
-        if _another_failed(place):
-            say(f"rank {place.rank} ends: another rank failed")
-        else:
-            traceback.print_exc()
-            _leave_word(place, type(error).__name__, str(error))
-        return 1
-    finally:
-        sys.stderr.flush()
-        if dist.is_initialized() and dist.get_world_size() == 1:
-            dist.destroy_process_group()
+
+    return be_a_rank(work)
 
 
 def _rank_0_does(place: Place, action: Callable[[], Any]) -> Any:
@@ -126,7 +99,7 @@ def _rank_0_does(place: Place, action: Callable[[], Any]) -> Any:
             result = action()
         except SymbioError as error:
             problem = str(error)
-    result, problem = ranks.from_first((result, problem))
+    result, problem = group.from_first((result, problem))
     if problem is not None:
         raise SymbioError(problem)
     return result
@@ -168,16 +141,3 @@ def _export(session: Session, paths: Paths) -> None:
         )
     card = export(paths.run, paths.model, session.state.fingerprint)
     say(f"{paths.model}: the network of step {card['train']['step']}")
-
-
-def _leave_word(place: Place, kind: str, message: str) -> None:
-    say(f"rank {place.rank}: {message}" if place.world > 1 else message)
-    with contextlib.suppress(SymbioError, OSError):
-        write_error(place.rank, kind, message)
-
-
-def _another_failed(place: Place) -> bool:
-    with contextlib.suppress(SymbioError, OSError):
-        error = first_error(os.environ.get(ERRORS_VARIABLE))
-        return error is not None and error["rank"] != place.rank
-    return False

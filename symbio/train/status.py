@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from symbio.files import read_json, write_json
+from symbio.ranks.ending import RESUME_ME
 
 State = Literal["running", "finished", "preempted", "interrupted", "failed"]
-
-RESUME_ME = 75
-"""Exit code (EX_TEMPFAIL) of a run that stopped on request: the same command continues it."""
 
 EXIT_CODES: dict[str, int] = {
     "finished": 0,
@@ -49,27 +47,3 @@ def read_status(folder: Path) -> dict[str, Any] | None:
         return None
     status: dict[str, Any] = read_json(path, "the status of a training run")
     return status
-
-
-ERRORS_VARIABLE = "SYMBIO_ERRORS"
-"""Environment variable: the folder where `symbio train` collects its ranks' last words."""
-
-
-RENDEZVOUS_VARIABLE = "SYMBIO_RENDEZVOUS_FD"
-"""Environment variable: rank 0's inherited listening socket at MASTER_PORT; any text elsewhere."""
-
-
-def write_error(rank: int, kind: str, message: str) -> None:
-    """Leave a rank's last words where `symbio train` finds them; without it, do nothing."""
-    folder = os.environ.get(ERRORS_VARIABLE)
-    if folder is not None:
-        error = {"rank": rank, "kind": kind, "message": message, "time": time.time()}
-        write_json(Path(folder) / f"rank-{rank}.json", error)
-
-
-def first_error(folder: Path | str | None) -> dict[str, Any] | None:
-    """The cause of a failure: a user's error before a program's, then the earliest."""
-    if folder is None:
-        return None
-    errors = [read_json(path, "a rank's error") for path in Path(folder).glob("rank-*.json")]
-    return min(errors, key=lambda e: (e["kind"] != "SymbioError", e["time"]), default=None)

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from symbio.data.draws import rng_for
 from symbio.data.frame import Batch
-from symbio.train import ranks
+from symbio.ranks import group
+from symbio.ranks.place import Place
+from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason
 from symbio.train.engine import GatedAdamW, finite_gradients
-from symbio.train.ranks import Place
-from symbio.train.stop import INTERRUPTED, PREEMPTED, StopReason
 from symbio.train.weights import float_buffers
 
 
@@ -55,8 +55,8 @@ class Stepper:
         their number. A skipped step puts them back, for a forward with NaN has poisoned them.
         """
         engine = self._engine
-        for group in self._optimizer.param_groups:
-            group["lr"] = lr
+        for settings in self._optimizer.param_groups:
+            settings["lr"] = lr
         before = [buffer.clone() for buffer in self._buffers]
         losses, statistics = self._accumulate(step, batches, before)
         mean, asked = self._agree(losses, statistics, stop)
@@ -109,7 +109,7 @@ class Stepper:
         count = len(losses) * self._place.world
         asked = losses.new_tensor([stop == PREEMPTED, stop == INTERRUPTED])
         vector = torch.cat([losses.sum(0), asked, statistics])
-        together = ranks.total(vector)
+        together = group.total(vector)
         sizes = [buffer.numel() for buffer in self._buffers]
         self._set_statistics(list(torch.split(together[5:] / count, sizes)))
         *mean, preempted, interrupted = together[:5].tolist()
@@ -128,7 +128,7 @@ def _flat(tensors: Sequence[Tensor], device: torch.device) -> Tensor:
 def _bad_keys(batches: Sequence[Batch], losses: Tensor) -> list[str]:
     bad = (~losses[:, 0].isfinite()).tolist()
     mine = [key for batch, flag in zip(batches, bad, strict=True) if flag for key in batch.keys]
-    return [key for keys in ranks.gather(mine) for key in keys]
+    return [key for keys in group.gather(mine) for key in keys]
 
 
 def _norm(engine: Any) -> float | None:

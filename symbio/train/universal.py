@@ -13,10 +13,10 @@ from argparse import Namespace
 from pathlib import Path
 
 from symbio.progress import say
-from symbio.train import ranks
+from symbio.ranks import group
+from symbio.ranks.place import Place
 from symbio.train.checkpoint import SHARDS, State
 from symbio.train.engine import import_deepspeed
-from symbio.train.ranks import Place
 
 _FOLDER = ".universal.part"
 
@@ -48,12 +48,12 @@ def converted(run: Path, checkpoint: Path, state: State, place: Place) -> Path:
         chatter = io.StringIO()
         with contextlib.redirect_stdout(chatter), contextlib.redirect_stderr(chatter):
             ds_to_universal.main(arguments)
-    ranks.wait_for_all()
+    group.wait_for_all()
     return folder
 
 
 def forget(run: Path, place: Place) -> None:
     """Remove what `converted` made, once every rank has loaded it."""
-    ranks.wait_for_all()
+    group.wait_for_all()
     if place.first:
         shutil.rmtree(run / _FOLDER, ignore_errors=True)

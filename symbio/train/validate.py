@@ -16,7 +16,7 @@ from symbio.evaluate.predictors import Predictor, network_predictor
 from symbio.evaluate.protocol import Protocol, protocol_named
 from symbio.model.network import SymbioticNetwork
 from symbio.params import DatasetParams
-from symbio.train.ranks import Place
+from symbio.ranks.place import Place
 
 SPLIT = "val"
 """Held out of the training list by whole scene or drive; the test split is never looked at."""

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from symbio.data.loader import GlobalBatches
+from symbio.ranks.place import Place
 from symbio.train import checkpoint, objective
-from symbio.train.ranks import Place
 
 
 def _before_step(action: Callable[[int], None]) -> None:

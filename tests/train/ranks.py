@@ -80,7 +80,7 @@ def _be_rank(
 ) -> None:
     import warnings
 
-    from symbio.train.ranks import Place
+    from symbio.ranks.place import Place
 
     warnings.simplefilter("ignore")
     os.dup2(os.open(said / str(rank), os.O_WRONLY | os.O_CREAT), 2)
@@ -107,8 +107,8 @@ def _be_rank(
 
 def train(place: Any, params: Params, root: Path, resume: str, fault: Any, *fault_args: Any) -> str:
     """Be one rank of a training run, with a fault planted before it starts."""
+    from symbio.ranks.stop import StopRequest
     from symbio.train.rank import train_rank
-    from symbio.train.stop import StopRequest
 
     stop = StopRequest()
     signal.signal(signal.SIGTERM, stop._on_signal)

@@ -23,7 +23,7 @@ _Run = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (2 for bad input, 130 for Ctrl-C)."""
+    """Run one command; returns the exit code (2 for bad input, 75: again, 130 for Ctrl-C)."""
     _prepare_environment()
     parsed = _parser().parse_args(arguments)
     try:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(parsed)
     except SymbioError as error:
         sys.stderr.write(f"symbio {parsed.verb}: {error}\n")
-        return 2
+        return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(
             f"symbio {parsed.verb}: interrupted; nothing is half-written, run it again\n"
@@ -78,13 +78,22 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--check", action="store_true", help="only verify the prepared shards")
     stage("label", "write pseudo-labels with the teacher", _label)
     train = stage("train", "train the network under DeepSpeed", _train)
-    train.add_argument("--ranks", type=int, help="processes on this host (default: one a GPU)")
     train.add_argument(
         "--resume", default="auto", help="auto (default) or the step of a checkpoint"
     )
+    train.add_argument(
+        "--profile",
+        type=int,
+        nargs="?",
+        const=3,
+        metavar="STEPS",
+        help="write a torch trace of a few steps (default: 3)",
+    )
+    _add_hosts(train)
     evaluate = stage("evaluate", "score the model by a named protocol", _evaluate)
     evaluate.add_argument("--protocol", help="another protocol than the params' own")
     evaluate.add_argument("--split", default="test", choices=("train", "val", "test"))
+    evaluate.add_argument("--ranks", help="processes on this host (default: one a GPU, or one)")
     stage("register", "put the model into the MLflow registry", _register)
 
     predict = verb("predict", "depth and semantics of any picture", _predict)
@@ -101,6 +110,25 @@ def _parser() -> argparse.ArgumentParser:
     ui = verb("ui", "browse runs and models in MLflow", _ui)
     ui.add_argument("--port", type=int, default=5000)
     return parser
+
+
+def _add_hosts(parser: argparse.ArgumentParser) -> None:
+    """Flags of `symbio.ranks.settings`; each has a SYMBIO_* variable."""
+    hosts = parser.add_argument_group("processes and hosts (docs/hosts.md)")
+    hosts.add_argument("--ranks", help="processes on this host (default: one a GPU)")
+    hosts.add_argument("--hostfile", help="start every host of this file over ssh")
+    hosts.add_argument("--nodes", help="number of hosts, when the command is typed on each")
+    hosts.add_argument("--node-rank", help="which of them this is, from 0")
+    hosts.add_argument("--master", metavar="HOST:PORT", help="address of node 0")
+    hosts.add_argument("--min-nodes", help="go on with no fewer hosts (default: all)")
+    hosts.add_argument("--restarts", help="new starts after a loss (default: 2)")
+    hosts.add_argument(
+        "--step-timeout", metavar="S", help="a rank without progress is hung (default: 300)"
+    )
+    hosts.add_argument("--host-timeout", metavar="S", help="a silent host is lost (default: 30)")
+    hosts.add_argument(
+        "--grace", metavar="S", help="from a request to stop to the end by force (default: 120)"
+    )
 
 
 def _sample(arguments: argparse.Namespace) -> int:
@@ -137,16 +165,34 @@ def _label(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     params = load_params()
+    from symbio.ranks.settings import (
+        PROFILE_VARIABLE,
+        STEP_TIMEOUT_VARIABLE,
+        settings_from,
+        step_timeout_s,
+    )
     from symbio.stages import train
 
-    return train(params, arguments.dataset, _ROOT, arguments.ranks, arguments.resume)
+    if arguments.profile is not None:
+        os.environ[PROFILE_VARIABLE] = str(arguments.profile)
+    if arguments.step_timeout is not None:
+        os.environ[STEP_TIMEOUT_VARIABLE] = arguments.step_timeout
+    step_timeout_s()
+    flags = {
+        **vars(arguments),
+        "host_timeout_s": arguments.host_timeout,
+        "grace_s": arguments.grace,
+    }
+    return train(params, arguments.dataset, _ROOT, settings_from(flags), arguments.resume)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     params = load_params()
     from symbio.stages import evaluate
 
-    evaluate(params, arguments.dataset, _ROOT, arguments.protocol, arguments.split)
+    evaluate(
+        params, arguments.dataset, _ROOT, arguments.protocol, arguments.split, arguments.ranks
+    )
     return 0
 
 

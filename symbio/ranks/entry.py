@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from symbio.errors import SymbioError
 from symbio.progress import say
-from symbio.ranks.ending import ERRORS_VARIABLE, first_error, write_error
+from symbio.ranks.ending import ERRORS_VARIABLE, FAILED, MISTAKE, words_in, write_error
 from symbio.ranks.place import Place, die_with_parent, place_from
 from symbio.ranks.stop import StopRequest
 
@@ -32,14 +32,14 @@ def be_a_rank(work: Callable[[Place, StopRequest], int]) -> int:
         return work(place, stop)
     except SymbioError as error:
         _leave_word(place, "SymbioError", str(error))
-        return 2
+        return MISTAKE
     except Exception as error:
         if _another_failed(place):
             say(f"rank {place.rank} ends: another rank failed")
         else:
             traceback.print_exc()
             _leave_word(place, type(error).__name__, str(error))
-        return 1
+        return FAILED
     finally:
         sys.stderr.flush()
         if dist.is_initialized() and dist.get_world_size() == 1:
@@ -54,6 +54,6 @@ def _leave_word(place: Place, kind: str, message: str) -> None:
 
 def _another_failed(place: Place) -> bool:
     with contextlib.suppress(SymbioError, OSError):
-        error = first_error(os.environ.get(ERRORS_VARIABLE))
-        return error is not None and error["rank"] != place.rank
+        words = words_in(os.environ.get(ERRORS_VARIABLE))
+        return bool(words) and words[0].rank != place.rank
     return False

@@ -13,9 +13,20 @@ from torch.distributed import distributed_c10d as c10d
 
 from symbio.errors import SymbioError
 from symbio.ranks.place import RENDEZVOUS_VARIABLE, Place
+from symbio.ranks.settings import step_timeout_s
 
-TIMEOUT = datetime.timedelta(seconds=300)
-"""Longest wait for another rank in one collective; then the run fails instead of hanging."""
+_AFTER_WATCHDOG_S = 10.0
+
+
+def longest_wait() -> datetime.timedelta:
+    """Longest wait for another rank in one collective; then the run fails instead of hanging.
+
+    The watchdog (`symbio.ranks.pulse`), which can say who is missing, comes first.
+
+    Raises:
+        SymbioError: SYMBIO_STEP_TIMEOUT is no number of seconds.
+    """
+    return datetime.timedelta(seconds=step_timeout_s() + _AFTER_WATCHDOG_S)
 
 
 def device_of(place: Place) -> torch.device:
@@ -56,12 +67,12 @@ def join(place: Place, device: torch.device) -> None:
             int(os.environ["MASTER_PORT"]),
             place.world,
             is_master=place.first,
-            timeout=TIMEOUT,
+            timeout=longest_wait(),
             master_listen_fd=int(descriptor) if place.first else None,
             wait_for_workers=False,
         )
     dist.init_process_group(
-        backend, store=store, rank=place.rank, world_size=place.world, timeout=TIMEOUT
+        backend, store=store, rank=place.rank, world_size=place.world, timeout=longest_wait()
     )
 
 
@@ -70,13 +81,13 @@ def _alone(backend: str) -> None:
     os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "0")
     store = dist.HashStore()  # type: ignore[attr-defined]
-    dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=TIMEOUT)
+    dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=longest_wait())
 
 
 def limit_waiting() -> None:
     """Put our timeout on every process group: DeepSpeed opens its own with half an hour."""
     for group in list(c10d._world.pg_map):
-        c10d._set_pg_timeout(TIMEOUT, group)
+        c10d._set_pg_timeout(longest_wait(), group)
 
 
 def total(values: Tensor) -> Tensor:

@@ -12,13 +12,13 @@ from typing import Any
 
 from symbio.params import Params
 from symbio.progress import say
-from symbio.train.__main__ import PARAMS_VARIABLE
+from symbio.ranks.settings import Settings, settings_from
 from symbio.train.batching import accumulation
 from symbio.train.best import export, read_best
 from symbio.train.claim import finished_before, recipe_of, step_of
 from symbio.train.fingerprint import fingerprint
 from symbio.train.journal import Follower, read_journal
-from symbio.train.launch import default_ranks, launch, new_run_id
+from symbio.train.launch import launch, new_run_id
 from symbio.train.lock import run_lock
 from symbio.train.paths import Paths
 from symbio.train.status import read_status
@@ -28,17 +28,17 @@ def run(
     params: Params,
     dataset: str,
     root: Path = Path("."),
-    ranks: int | None = None,
+    settings: Settings | None = None,
     resume: str = "auto",
     on_metrics: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
-    """Train on this host, or continue, and export the network to models/{dataset}.
+    """Train, or continue, and export the network to models/{dataset}.
 
     Args:
         params: of the run.
         dataset: "nyu" or "kitti".
         root: the project's folder.
-        ranks: number of ranks; None: SYMBIO_RANKS, else one a GPU, else up to two on a CPU.
+        settings: on which ranks and hosts; None: as the environment says.
         resume: "auto" continues this very run from its newest whole checkpoint, or starts; a
             step continues from the checkpoint of that step.
         on_metrics: gets every journal record {"step", "epoch", "time", "metrics": {...}} of the
@@ -55,8 +55,9 @@ def run(
     """
     paths = Paths(root, dataset)
     recipe = recipe_of(params, paths)
-    ranks = ranks or default_ranks()
-    accumulation(params.train, ranks)
+    settings = settings or settings_from()
+    if settings.nodes == 1 and settings.hostfile is None:
+        accumulation(params.train, settings.ranks)
     if step_of(resume) is None and finished_before(paths.run, recipe):
         return _again(paths, recipe, on_metrics)
     run_id = new_run_id()
@@ -67,9 +68,21 @@ def run(
             if on_metrics is not None:
                 on_metrics(record)
 
-    environment = {PARAMS_VARIABLE: params.model_dump_json()}
-    code = launch(dataset, root, ranks, resume, environment, follow, run_id)
+    code = launch(params, dataset, root, settings, resume, follow, run_id)
     return _summary(paths, recipe, code)
+
+
+def join(params: Params, dataset: str, root: Path, settings: Settings, resume: str) -> int:
+    """Be one of the other hosts of a run that node 0 leads; returns the exit code.
+
+    Raises:
+        SymbioError: as `run`.
+    """
+    paths = Paths(root, dataset)
+    if step_of(resume) is None and finished_before(paths.run, recipe_of(params, paths)):
+        say(f"{paths.run}: this run is finished")
+        return 0
+    return launch(params, dataset, root, settings, resume)
 
 
 def _again(

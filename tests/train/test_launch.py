@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from symbio.errors import SymbioError
-from symbio.train.launch import default_ranks
+from symbio.ranks.settings import Settings, settings_from
 from symbio.train.lock import run_lock
 from symbio.train.run import run
 from symbio.train.status import read_status
@@ -52,21 +52,22 @@ def test_mistakes_are_found_before_a_rank_starts(
         run(tiny_params(), "nyu", tmp_path)
     make_project(tmp_path)
     with pytest.raises(SymbioError, match=r"train\.batch \(4\).*train\.micro_batch \(2\).*3 ranks"):
-        run(tiny_params(), "nyu", tmp_path, ranks=3)
+        run(tiny_params(), "nyu", tmp_path, Settings(ranks=3))
     with pytest.raises(SymbioError, match="--resume 'last'"):
-        run(tiny_params(), "nyu", tmp_path, ranks=1, resume="last")
+        run(tiny_params(), "nyu", tmp_path, Settings(ranks=1), resume="last")
     monkeypatch.setenv("SYMBIO_RANKS", "none")
     with pytest.raises(SymbioError, match="SYMBIO_RANKS='none'"):
-        default_ranks()
+        settings_from()
     monkeypatch.setenv("SYMBIO_RANKS", "5")
-    assert default_ranks() == 5
+    assert settings_from() == 5
     assert not (tmp_path / "checkpoints").exists()
 
 
 @pytest.mark.slow
 def test_the_stage_from_start_to_export_and_again(tmp_path: Path) -> None:
     root, seen = make_project(tmp_path), []
-    summary = run(tiny_params(validate_every=2), "nyu", root, 2, on_metrics=seen.append)
+    params, settings = tiny_params(validate_every=2), Settings(ranks=2)
+    summary = run(params, "nyu", root, settings, on_metrics=seen.append)
     assert (summary["state"], summary["exit_code"], summary["step"]) == ("finished", 0, 4)
     assert [r["metrics"]["train/loss"] for r in seen if "train/loss" in r["metrics"]] == losses(
         root
@@ -78,16 +79,17 @@ def test_the_stage_from_start_to_export_and_again(tmp_path: Path) -> None:
     exported = weights(root)
     (root / "models" / "nyu" / "weights.safetensors").unlink()
     start, again = time.monotonic(), []
-    assert run(tiny_params(validate_every=2), "nyu", root, 2, on_metrics=again.append) == summary
+    assert run(params, "nyu", root, settings, on_metrics=again.append) == summary
     assert time.monotonic() - start < 2
     assert again == seen
     assert all(torch.equal(exported[name], value) for name, value in weights(root).items())
 
 
 TRAIN = "import sys\nfrom pathlib import Path\nfrom symbio.train.run import run\n" + (
-    "from tests.train.project import tiny_params\n"
+    "from symbio.ranks.settings import Settings\nfrom tests.train.project import tiny_params\n"
     "root, ranks = Path(sys.argv[1]), int(sys.argv[2])\n"
-    "sys.exit(run(tiny_params(steps=int(sys.argv[3])), 'nyu', root, ranks)['exit_code'])\n"
+    "params, settings = tiny_params(steps=int(sys.argv[3])), Settings(ranks=ranks)\n"
+    "sys.exit(run(params, 'nyu', root, settings)['exit_code'])\n"
 )
 
 
@@ -168,7 +170,8 @@ def test_ctrl_c_while_the_ranks_start_is_no_failure(tmp_path: Path, seconds: flo
     timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
-        summary = run(tiny_params(steps=400, checkpoint_every=400), "nyu", root, ranks=2)
+        params = tiny_params(steps=400, checkpoint_every=400)
+        summary = run(params, "nyu", root, Settings(ranks=2))
     finally:
         timer.join()
     assert summary["exit_code"] == 75

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from symbio import __version__
+from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.params import DATASETS, load_params
 
@@ -24,7 +25,7 @@ _Run = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (2 for bad input, 75: again, 130 for Ctrl-C)."""
-    _prepare_environment()
+    prepare_environment()
     parsed = _parser().parse_args(arguments)
     try:
         run: _Run = parsed.run
@@ -37,23 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"symbio {parsed.verb}: interrupted; nothing is half-written, run it again\n"
         )
         return INTERRUPTED
-
-
-def _prepare_environment() -> None:
-    """What libraries read when they are first imported; what the user set stays.
-
-    No library reports usage to anybody. Idle OpenMP threads sleep instead of spinning: beside
-    other work on the same cores, spinning made an evaluation ten times slower.
-    """
-    for name, value in {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "DO_NOT_TRACK": "true",
-        "DVC_NO_ANALYTICS": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }.items():
-        os.environ.setdefault(name, value)
 
 
 def _parser() -> argparse.ArgumentParser:

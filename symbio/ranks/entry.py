@@ -10,10 +10,12 @@ from collections.abc import Callable
 
 import torch.distributed as dist
 
+from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.progress import say
+from symbio.ranks import slurm
 from symbio.ranks.ending import ERRORS_VARIABLE, FAILED, MISTAKE, words_in, write_error
-from symbio.ranks.place import Place, die_with_parent, place_from
+from symbio.ranks.place import Place, place_from
 from symbio.ranks.stop import StopRequest
 
 
@@ -23,11 +25,12 @@ def be_a_rank(work: Callable[[Place, StopRequest], int]) -> int:
     Args:
         work: does the work of this rank and returns its exit code; it opens the process group.
     """
+    prepare_environment()
     stop = StopRequest()
     stop.install()
-    die_with_parent()
     place = Place(0, 1, 0)
     try:
+        os.environ.update(slurm.rank_from(os.environ))
         place = place_from(os.environ)
         return work(place, stop)
     except SymbioError as error:

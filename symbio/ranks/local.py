@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from symbio.errors import SymbioError
 from symbio.ranks.ending import ERRORS_VARIABLE, RESUME_ME, RankEnd, Report, words_in
-from symbio.ranks.place import RENDEZVOUS_VARIABLE
+from symbio.ranks.place import LAUNCHER_VARIABLE, RENDEZVOUS_VARIABLE
 from symbio.ranks.settings import num_cpus
 
 AFTER_FAILURE_S = 10.0
@@ -73,6 +73,7 @@ class LocalRanks:
         self._deadline: float | None = None
         self._ended_by_us: set[int] = set()
         shared = {**os.environ, **work.environment, ERRORS_VARIABLE: self._errors.name}
+        shared[LAUNCHER_VARIABLE] = str(os.getpid())
         shared.setdefault("OMP_NUM_THREADS", str(max(1, num_cpus() // share.ranks)))
         if interface is not None:
             shared.setdefault("GLOO_SOCKET_IFNAME", interface)

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from symbio import __version__
+from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.progress import say
 from symbio.ranks.ending import RESUME_ME
@@ -217,6 +218,7 @@ class Node:
 
 def main() -> int:
     """Be a host of a run that another host leads."""
+    prepare_environment()
     parser = argparse.ArgumentParser(prog="python -m symbio.ranks.node", description=__doc__)
     parser.add_argument("--coordinator", required=True, metavar="HOST:PORT")
     parser.add_argument("--name", required=True)

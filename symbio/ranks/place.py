@@ -7,15 +7,20 @@ the process is a run of one rank. Imports nothing heavy.
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from symbio.errors import SymbioError
+from symbio.ranks.ending import RESUME_ME
 
 RENDEZVOUS_VARIABLE = "SYMBIO_RENDEZVOUS_FD"
 """Environment variable: rank 0's inherited listening socket at MASTER_PORT; any text elsewhere."""
+
+LAUNCHER_VARIABLE = "SYMBIO_LAUNCHER"
+"""Environment variable: process number of the launcher that started this rank."""
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _PR_SET_PDEATHSIG = 1
@@ -58,6 +63,13 @@ def place_from(environment: Mapping[str, str]) -> Place:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its launcher dies, so that no rank is orphaned."""
+    """Ask the kernel to kill this process when its launcher dies, so that no rank is orphaned.
+
+    Call it first thing. A launcher that is dead already, which LAUNCHER_VARIABLE tells, ends the
+    process here.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    launcher = os.environ.get(LAUNCHER_VARIABLE)
+    if launcher is not None and launcher != str(os.getppid()):
+        os._exit(RESUME_ME)

@@ -194,7 +194,9 @@ def _stacks() -> str:
         frame: FrameType | None = top
         while frame is not None:
             code = frame.f_code
-            lines.append(f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_qualname}')
+            lines.append(
+                f'  File "{code.co_filename}", line {frame.f_lineno} in {code.co_qualname}'
+            )
             frame = frame.f_back
     return "\n".join(lines) + "\n"
 

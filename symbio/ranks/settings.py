@@ -7,12 +7,12 @@ a SYMBIO_* variable, that before what Slurm set. Imports nothing heavy.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from symbio.errors import SymbioError
+from symbio.ranks.slurm import nodes_from as slurm_nodes
 
 RANKS_VARIABLE = "SYMBIO_RANKS"
 NODES_VARIABLE = "SYMBIO_NODES"
@@ -25,9 +25,6 @@ STEP_TIMEOUT_VARIABLE = "SYMBIO_STEP_TIMEOUT"
 HOST_TIMEOUT_VARIABLE = "SYMBIO_HOST_TIMEOUT"
 GRACE_VARIABLE = "SYMBIO_GRACE"
 PROFILE_VARIABLE = "SYMBIO_PROFILE"
-
-_SLURM_FIRST_PORT = 20000
-_SLURM_PORTS = 20000
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def settings_from(
     Raises:
         SymbioError: a value is malformed, or values contradict each other; names flag or variable.
     """
-    slurm, flags = _slurm(environment), flags or {}
+    slurm, flags = slurm_nodes(environment), flags or {}
 
     def value(name: str, variable: str) -> tuple[str, str] | None:
         """The text given for a setting, and where."""
@@ -171,39 +168,3 @@ def _address(text: str, source: str) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise SymbioError(f"{source}={text!r}: give HOST:PORT, for example 10.0.0.1:29400")
     return host.strip("[]"), int(port)
-
-
-def _slurm(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a step that `srun` started with one task a node says of the nodes.
-
-    The variables of the step itself are read: those of the job stand in a batch script too, which
-    is no task.
-    """
-    nodes = environment.get("SLURM_STEP_NUM_NODES")
-    tasks = environment.get("SLURM_STEP_NUM_TASKS")
-    if nodes is None or tasks is None:
-        return {}
-    if nodes != tasks:
-        raise SymbioError(
-            f"srun started {tasks} tasks on {nodes} nodes; `symbio train` starts the ranks of a "
-            "node itself: use --ntasks-per-node=1 (or let each task run `python -m symbio.train`)"
-        )
-    found = {"nodes": nodes, "node_rank": environment.get("SLURM_NODEID", "0")}
-    if int(nodes) > 1 and MASTER_VARIABLE not in environment:
-        port = _SLURM_FIRST_PORT + int(environment["SLURM_JOB_ID"]) % _SLURM_PORTS
-        found["master"] = f"{_first_slurm_host(environment['SLURM_STEP_NODELIST'])}:{port}"
-    return found
-
-
-def _first_slurm_host(nodelist: str) -> str:
-    command = ["scontrol", "show", "hostnames", nodelist]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise SymbioError(
-            f"`{' '.join(command)}` failed ({error}); set {MASTER_VARIABLE}=HOST:PORT in the "
-            "batch script, HOST being the first node"
-        ) from error
-    return told.stdout.split()[0]
-
-

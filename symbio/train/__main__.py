@@ -8,18 +8,10 @@ user's mistake, 1 anything else. checkpoints/{dataset}/status.json says the same
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from symbio.params import Params
-
-PARAMS_VARIABLE = "SYMBIO_PARAMS"
-"""Environment variable by which `symbio train` hands its parameters (JSON) to the ranks."""
 
 
 def main() -> int:
@@ -27,9 +19,13 @@ def main() -> int:
     # Until the rank can listen (`symbio.ranks.stop`), a request to stop ends it without a word:
     # there is nothing to save yet. Hence no import of ours above.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from symbio.ranks.place import die_with_parent
+
+    die_with_parent()
     from symbio.errors import SymbioError
     from symbio.params import DATASETS
     from symbio.progress import say
+    from symbio.ranks.handed import handed_params
 
     parser = argparse.ArgumentParser(prog="python -m symbio.train", description=__doc__)
     parser.add_argument("dataset", choices=DATASETS)
@@ -37,22 +33,13 @@ def main() -> int:
     parser.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     arguments = parser.parse_args()
     try:
-        params = _params(arguments.root)
+        params = handed_params(arguments.root)
     except SymbioError as error:
         say(str(error))
         return 2
     from symbio.train.rank import main as be_a_rank
 
     return be_a_rank(params, arguments.dataset, arguments.root, arguments.resume)
-
-
-def _params(root: Path) -> Params:
-    from symbio.params import load_params, parse_params
-
-    handed = os.environ.get(PARAMS_VARIABLE)
-    if handed is not None:
-        return parse_params(json.loads(handed), PARAMS_VARIABLE)
-    return load_params(root / "params.yaml")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def join(place: Place, device: torch.device) -> None:
     no two runs can race for a port; any other launcher's MASTER_PORT is used as it stands.
     """
     backend = "nccl" if device.type == "cuda" else "gloo"
-    if "RANK" not in os.environ:
+    if place.world == 1:
         _alone(backend)
         return
     store = None

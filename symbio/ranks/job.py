@@ -22,10 +22,13 @@ from symbio.progress import say
 from symbio.ranks.ending import FAILED, MISTAKE, RESUME_ME, RankEnd, Report, Word
 from symbio.ranks.local import AFTER_FAILURE_S, Work
 from symbio.ranks.node import Verdict
+from symbio.ranks.ssh import Shells
 from symbio.ranks.wire import Link, Message
 
 _FIRST_MUSTER_S = 600.0
 """How long the first roll call waits: schedulers start hosts minutes apart."""
+_QUIET_S = 2.0
+_POLL_S = 0.5
 _KILL_S = 5.0
 """What a host may need beyond its deadlines to end its ranks and say so."""
 
@@ -80,20 +83,17 @@ class _Outcome:
 class Job:
     """Leads one run. `run` blocks; `stop` may be called from another thread."""
 
-    def __init__(
-        self, plan: Plan, listener: socket.socket, revive: Callable[[list[int]], None] | None = None
-    ) -> None:
+    def __init__(self, plan: Plan, listener: socket.socket, shells: Shells | None = None) -> None:
         """Open for hosts.
 
         Args:
             plan: what to do.
             listener: where hosts call in.
-            revive: starts the hosts with these node ranks (over ssh); None: they are started by
-                others.
+            shells: by which hosts are started; None: others start them.
         """
         self._plan = plan
         self._listener = listener
-        self._revive = revive
+        self._shells = shells
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._members: dict[Link, _Member] = {}
         self._stop: int | None = None
@@ -113,7 +113,10 @@ class Job:
         """Lead the run to its end."""
         attempt = 0
         while True:
-            members = self._muster(attempt)
+            members, problems = self._muster(attempt)
+            if problems and attempt == 0:
+                verdict = Verdict(MISTAKE, "; ".join(problems))
+                break
             if len(members) < self._plan.min_nodes and self._stop is None:
                 verdict = self._too_few(members)
                 break
@@ -144,24 +147,34 @@ class Job:
             return Verdict(RESUME_ME, f"host {members[0].host} was lost before the ranks started")
         return self._verdict(self._follow(members))
 
-    def _muster(self, attempt: int) -> list[_Member]:
-        """The hosts that are there, by node rank, once all are, or time is up."""
-        wanted = len(self._plan.addresses)
+    def _muster(self, attempt: int) -> tuple[list[_Member], list[str]]:
+        """Call the roll until all hosts are there, or no more will come, or time is up.
+
+        Returns:
+            The hosts that are there, by node rank, and why others will not come.
+        """
         patience = 2 * self._plan.host_timeout_s if attempt else _FIRST_MUSTER_S
-        deadline, said = time.monotonic() + patience, False
-        missing = self._missing()
-        if self._revive is not None and missing:
-            self._revive(missing)
-        while len(self._members) < wanted and self._stop is None:
-            left = deadline - time.monotonic()
-            if left <= 0:
+        begun, said = time.monotonic(), False
+        if self._shells is not None:
+            self._shells.start(self._missing())
+        problems: list[str] = []
+        while self._stop is None and time.monotonic() < begun + patience:
+            missing = self._missing()
+            problems = self._will_not_come(missing)
+            if len(problems) == len(missing) or (problems and attempt == 0):
                 break
-            if not said and left < patience - 2:
+            if not said and time.monotonic() > begun + _QUIET_S:
                 said = True
-                names = ", ".join(f"node {node}" for node in self._missing())
+                names = ", ".join(f"node {node}" for node in missing)
                 say(f"waiting up to {patience:.0f} s for {names}")
-            self._take(min(left, 0.5))
-        return sorted(self._members.values(), key=lambda member: member.node)
+            self._take(_POLL_S)
+        return sorted(self._members.values(), key=lambda member: member.node), problems
+
+    def _will_not_come(self, missing: list[int]) -> list[str]:
+        if self._shells is None:
+            return []
+        ends = [self._shells.ended(node) for node in missing]
+        return [end for end in ends if end is not None]
 
     def _missing(self) -> list[int]:
         here = {member.node for member in self._members.values()}

@@ -109,7 +109,7 @@ def _over_ssh(
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, on_signal) for number in numbers}
-    leading = _Leading(Job(plan, listener, shells.start))
+    leading = _Leading(Job(plan, listener, shells))
     told = 0
     try:
         while leading.running:

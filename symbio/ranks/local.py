@@ -16,7 +16,7 @@ from symbio.ranks.ending import ERRORS_VARIABLE, RESUME_ME, RankEnd, Report, wor
 from symbio.ranks.place import LAUNCHER_VARIABLE, RENDEZVOUS_VARIABLE
 from symbio.ranks.settings import num_cpus
 
-AFTER_FAILURE_S = 10.0
+AFTER_FAILURE_S = 5.0
 """How long ranks may go on after one of them failed."""
 
 
@@ -93,22 +93,20 @@ class LocalRanks:
     ) -> subprocess.Popen[bytes]:
         share = self._share
         passed: tuple[int, ...] = ()
-        place = {}
-        if share.world > 1:
-            place = {
-                "RANK": str(share.first_rank + local_rank),
-                "LOCAL_RANK": str(local_rank),
-                "LOCAL_WORLD_SIZE": str(share.ranks),
-                "WORLD_SIZE": str(share.world),
-                "GROUP_RANK": str(share.node),
-                "GROUP_WORLD_SIZE": str(share.nodes),
-                "MASTER_ADDR": share.master[0],
-                "MASTER_PORT": str(share.master[1]),
-                RENDEZVOUS_VARIABLE: "elsewhere",
-            }
-            if listener is not None and local_rank == 0:
-                place[RENDEZVOUS_VARIABLE] = str(listener.fileno())
-                passed = (listener.fileno(),)
+        place = {
+            "RANK": str(share.first_rank + local_rank),
+            "LOCAL_RANK": str(local_rank),
+            "LOCAL_WORLD_SIZE": str(share.ranks),
+            "WORLD_SIZE": str(share.world),
+            "GROUP_RANK": str(share.node),
+            "GROUP_WORLD_SIZE": str(share.nodes),
+            "MASTER_ADDR": share.master[0],
+            "MASTER_PORT": str(share.master[1]),
+            RENDEZVOUS_VARIABLE: "elsewhere",
+        }
+        if listener is not None and local_rank == 0:
+            place[RENDEZVOUS_VARIABLE] = str(listener.fileno())
+            passed = (listener.fileno(),)
         return subprocess.Popen(
             command, env={**shared, **place}, pass_fds=passed, start_new_session=True
         )
@@ -204,4 +202,3 @@ def interface_of(address: str) -> str | None:
         if any(known.address.split("%")[0] == address for known in addresses):
             return str(name)
     return None
-

@@ -15,9 +15,7 @@ from symbio.errors import SymbioError
 
 SSH_VARIABLE = "SYMBIO_SSH"
 """Environment variable: the remote shell's command line, for ports, keys and jump hosts."""
-_SSH = (
-    "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
-)
+_SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 _LINE = re.compile(r"(?P<name>[^\s#=]+)(\s+slots=(?P<slots>[1-9]\d*))?\s*(#.*)?")
 
 
@@ -92,6 +90,21 @@ class Shells:
             self._processes[node_rank] = subprocess.Popen(
                 command, cwd=self._root, stdin=subprocess.DEVNULL, start_new_session=True
             )
+
+    def ended(self, node_rank: int) -> str | None:
+        """How the process that holds this host's end ended, in words; None while it runs."""
+        process = self._processes.get(node_rank)
+        code = None if process is None else process.poll()
+        if code is None:
+            return None
+        name = self._hosts[node_rank].name
+        if is_here(name):
+            return f"host {name}: its process ended with code {code} before it called in"
+        shell = os.environ.get(SSH_VARIABLE, "ssh")
+        return (
+            f"host {name}: the remote shell ended with code {code} before the host called in; "
+            f"does `{shell} {name} true` work, and is the project at {self._root} there?"
+        )
 
     def close(self, patience_s: float) -> None:
         """Wait for the nodes to leave by themselves, then end the shells."""

@@ -137,6 +137,7 @@ def test_ranks_that_do_not_stop_are_killed_after_the_grace(tmp_path: Path, port:
     assert alive(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_launcher_takes_its_ranks_along_and_the_other_node_ends(
     tmp_path: Path, port: int, killed: int
@@ -228,3 +229,16 @@ def test_a_rank_whose_launcher_is_dead_already_ends_at_once() -> None:
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (75, "")
+
+
+def test_a_host_that_no_shell_reaches_ends_the_start_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYMBIO_SSH", "false")
+    hostfile = tmp_path / "hosts"
+    hostfile.write_text("192.0.2.77\n")  # an address for documentation: nobody's
+    begun = time.monotonic()
+    verdict = launch(work("ok", tmp_path), Settings(ranks=1, hostfile=hostfile), PROJECT)
+    assert verdict.code == 2
+    assert "host 192.0.2.77: the remote shell ended with code 1" in str(verdict.message)
+    assert time.monotonic() - begun < 10

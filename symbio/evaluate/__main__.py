@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.params import DATASETS
 from symbio.progress import say
@@ -22,6 +23,7 @@ from symbio.ranks.place import die_with_parent
 def main() -> int:
     """Parse the command line and be a rank."""
     die_with_parent()
+    prepare_environment()
     parser = argparse.ArgumentParser(prog="python -m symbio.evaluate", description=__doc__)
     parser.add_argument("dataset", choices=DATASETS)
     parser.add_argument("--protocol", help="another protocol than the params' own")

@@ -2,7 +2,8 @@
 
 A frame is a row under its key, so a frame scored twice (a sampler that pads the last batch, two
 ranks with the same share) is an error and not a silently wrong mean; and since rows are added up
-exactly (`math.fsum`), the result is bit-equal on any number of ranks and in any order.
+exactly (`math.fsum`) and pixels of classes are counted, the result is bit-equal on any number of
+ranks and in any order.
 """
 
 from __future__ import annotations
@@ -13,13 +14,38 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from symbio.errors import SymbioError
 from symbio.evaluate.confusion import Confusion, confusion_matrix
 from symbio.evaluate.metrics import NUM_SUMS, metrics_from_sums
 from symbio.evaluate.protocol import Protocol
+from symbio.evaluate.sharing import gathered, summed_over_ranks
+
+Rows = dict[str, tuple[float, ...]]
+"""Key of a frame -> numbers."""
+
+
+def insert_once(rows: Rows, new: Rows) -> None:
+    """Add frames to `rows`. Raises SymbioError where a frame is there already."""
+    twice = sorted(rows.keys() & new.keys())
+    if twice:
+        raise SymbioError(f"frames scored twice: {', '.join(twice[:5])} ({len(twice)} in all)")
+    rows.update(new)
+
+
+def gathered_rows(rows: Rows) -> Rows:
+    """The rows of all ranks. Raises SymbioError where two ranks scored one frame."""
+    together: Rows = {}
+    for share in gathered(rows):
+        insert_once(together, share)
+    return together
+
+
+def exact_sum(values: list[float]) -> float:
+    """The sum, rounded once; so in any order the same."""
+    # fsum refuses inf - inf; such a sum is NaN.
+    return math.fsum(values) if all(map(math.isfinite, values)) else float(sum(values))
 
 
 @dataclass
@@ -27,7 +53,7 @@ class DepthScores:
     """Per-frame depth sums of one predictor under one protocol."""
 
     protocol: Protocol
-    rows: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    rows: Rows = field(default_factory=dict)
     """Key of a frame -> its `metrics.depth_sums`."""
 
     def add(self, keys: Iterable[str], sums: Tensor) -> None:
@@ -41,27 +67,15 @@ class DepthScores:
             SymbioError: a frame was scored before.
         """
         for key, row in zip(keys, sums.tolist(), strict=True):
-            self._insert({key: tuple(row)})
+            insert_once(self.rows, {key: tuple(row)})
 
     def merge(self, other: DepthScores) -> None:
-        """Add the frames of another rank. Raises SymbioError if a frame is in both."""
-        self._insert(other.rows)
-
-    def _insert(self, rows: dict[str, tuple[float, ...]]) -> None:
-        twice = sorted(self.rows.keys() & rows.keys())
-        if twice:
-            raise SymbioError(f"frames scored twice: {', '.join(twice[:5])} ({len(twice)} in all)")
-        self.rows.update(rows)
+        """Add other frames. Raises SymbioError if a frame is in both."""
+        insert_once(self.rows, other.rows)
 
     def gather(self) -> None:
         """Exchange rows, so that every rank holds all of them. Does nothing without ranks."""
-        if not dist.is_initialized() or dist.get_world_size() == 1:
-            return
-        every: list[dict[str, tuple[float, ...]]] = [{} for _ in range(dist.get_world_size())]
-        dist.all_gather_object(every, self.rows)
-        self.rows = {}
-        for rows in every:
-            self._insert(rows)
+        self.rows = gathered_rows(self.rows)
 
     def per_frame(self) -> dict[str, dict[str, float]]:
         """Each frame's metrics and number of pixels; NaN for a frame without valid pixels."""
@@ -81,14 +95,12 @@ class DepthScores:
         table = self._table()
         scored = table[table[:, 0] > 0]
         if self.protocol.aggregation == "pooled":
-            total = [_exact_sum(column) for column in scored.T.tolist()]
+            total = [exact_sum(column) for column in scored.T.tolist()]
             pooled = torch.tensor(total, dtype=torch.float64)
             values = metrics_from_sums(pooled, self.protocol.metrics).tolist()
         else:
             columns = metrics_from_sums(scored, self.protocol.metrics).T.tolist()
-            values = [
-                _exact_sum(column) / len(column) if column else math.nan for column in columns
-            ]
+            values = [exact_sum(column) / len(column) if column else math.nan for column in columns]
         return {
             **dict(zip(self.protocol.metrics, values, strict=True)),
             "num_images_scored": len(scored),
@@ -117,7 +129,7 @@ class SemanticScores:
         self.matrix += confusion_matrix(prediction, truth, self.num_classes).cpu()
 
     def merge(self, other: SemanticScores) -> None:
-        """Add the pixels of another rank."""
+        """Add other pixels."""
         self.matrix += other.matrix
 
     def gather(self, device: torch.device | str = "cpu") -> None:
@@ -132,17 +144,3 @@ class SemanticScores:
     def confusion(self) -> Confusion:
         """The scores."""
         return Confusion(self.matrix.numpy().astype(np.int64))
-
-
-def summed_over_ranks(values: Tensor, device: torch.device | str) -> Tensor:
-    """The sum of a CPU tensor over the ranks of the process group, if there is one."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return values
-    total = values.to(device, copy=True)
-    dist.all_reduce(total)
-    return total.cpu()
-
-
-def _exact_sum(values: list[float]) -> float:
-    # fsum refuses inf - inf; such a sum is NaN.
-    return math.fsum(values) if all(map(math.isfinite, values)) else float(sum(values))

@@ -10,6 +10,7 @@ other metrics are those of the same constant.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from symbio.data.images import decode_depth
@@ -17,25 +18,51 @@ from symbio.data.shards import Shards
 from symbio.evaluate.confusion import Confusion
 from symbio.evaluate.examples import scored_box
 from symbio.evaluate.protocol import Protocol
+from symbio.evaluate.sharing import ALONE, agreed, summed_over_ranks
 from symbio.progress import track
+from symbio.ranks.place import Place
 
 _LEVELS = 2**16
+_WHOLE_FRAME = 2**45
+"""Weight of a frame. Weights are integers, whose sum over frames and ranks has no order."""
 
 
-def best_constant_depth(prepared: Shards, keys: list[str], protocol: Protocol) -> float | None:
+def best_constant_depth(
+    prepared: Shards,
+    keys: list[str],
+    protocol: Protocol,
+    place: Place = ALONE,
+    device: torch.device | str = "cpu",
+) -> float | None:
     """The constant with the lowest abs_rel over the frames, metres; None without any depth.
+
+    Args:
+        prepared: the frames.
+        keys: all of them; every rank reads its share.
+        protocol: which pixels count, and how frames are averaged.
+        place: which rank this is.
+        device: where ranks can add up.
 
     Raises:
         SymbioError: a depth map is broken, or the protocol is not defined on its size.
     """
-    weights = np.zeros(_LEVELS)
     scale = np.float32(prepared.header["depth_scale"])
     metres = np.arange(_LEVELS, dtype=np.float32) / scale
     allowed = (metres > protocol.min_depth_m) & (metres < protocol.max_depth_m)
-    for key in track(keys, "constant depth"):
-        counts = _histogram(prepared, key, protocol) * allowed
-        pixels = counts.sum() if protocol.aggregation == "per-image" else 1
-        weights[1:] += counts[1:] / max(pixels, 1) / metres[1:]
+
+    def of_share() -> NDArray[np.int64]:
+        total = np.zeros(_LEVELS, np.int64)
+        share = keys[place.rank :: place.world]
+        for key in track(share, "constant depth") if place.first else share:
+            counts = _histogram(prepared, key, protocol) * allowed
+            if protocol.aggregation == "per-image":
+                counts = np.rint(counts * (_WHOLE_FRAME / max(counts.sum(), 1))).astype(np.int64)
+            total += counts
+        return total
+
+    total = summed_over_ranks(torch.from_numpy(agreed(of_share)), device).numpy()
+    weights = np.zeros(_LEVELS)
+    weights[1:] = total[1:] / metres[1:]
     return float(metres[weighted_median(weights)]) if weights.any() else None
 
 

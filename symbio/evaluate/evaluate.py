@@ -1,8 +1,12 @@
-"""Scores of predictors on a split: one pass over the frames, all predictors side by side."""
+"""Scores of predictors on a split: one pass over the frames, all predictors side by side.
+
+Ranks take whole batches, in turn. Which frames go through a network together decides by which
+kernels, and so the last bits of what it predicts; the batches are therefore the same on any number
+of ranks.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +19,16 @@ from symbio.evaluate.accumulate import DepthScores, SemanticScores
 from symbio.evaluate.constant import most_frequent_class
 from symbio.evaluate.examples import Example, Source, scored_box
 from symbio.evaluate.metrics import depth_sums
+from symbio.evaluate.parallel import in_parallel
 from symbio.evaluate.predictors import Guess, Predictor
 from symbio.evaluate.protocol import Box, Protocol
 from symbio.evaluate.ranges import RangeScores, range_edges
+from symbio.evaluate.sharing import ALONE, gathered
 from symbio.progress import track
+from symbio.ranks.place import Place
 
-BATCH = 8
-"""Frames of one forward. Does not change any score."""
+BATCH = {"cpu": 2, "cuda": 8}
+"""Frames of one forward, by the kind of device. Changes no more of a score than its last bits."""
 
 
 @dataclass
@@ -35,11 +42,19 @@ class Scores:
     pseudo: SemanticScores
     """Against pseudo-labels, in ADE20K."""
 
+    def merge(self, other: Scores) -> None:
+        """Add other frames. Raises SymbioError if a frame is in both."""
+        self.depth.merge(other.depth)
+        self.ranges.merge(other.ranges)
+        self.truth.merge(other.truth)
+        self.pseudo.merge(other.pseudo)
+
     def gather(self, device: torch.device | str = "cpu") -> None:
         """Bring the shares of all ranks together on every rank; nothing without ranks."""
         self.depth.gather()
-        for sums in (self.ranges, self.truth, self.pseudo):
-            sums.gather(device)
+        self.ranges.gather()
+        self.truth.gather(device)
+        self.pseudo.gather(device)
 
 
 @dataclass
@@ -51,6 +66,18 @@ class Evaluation:
     scores: dict[str, Scores]
     num_pixels_unpredicted: int = 0
     """Pixels that the protocol counts and that lie outside what the network sees."""
+
+    def merge(self, other: Evaluation) -> None:
+        """Add the scores of other frames. Raises SymbioError if a frame is in both."""
+        for name, scores in self.scores.items():
+            scores.merge(other.scores[name])
+        self.num_pixels_unpredicted += other.num_pixels_unpredicted
+
+    def gather(self, device: torch.device | str = "cpu") -> None:
+        """Bring the shares of all ranks together on every rank; nothing without ranks."""
+        for scores in self.scores.values():
+            scores.gather(device)
+        self.num_pixels_unpredicted = sum(gathered(self.num_pixels_unpredicted))
 
     def summary(self) -> dict[str, Any]:
         """Predictor -> metrics; NaN where there is nothing to average or a prediction was NaN."""
@@ -72,20 +99,41 @@ def evaluate(
     protocol: Protocol,
     max_depth_m: float,
     device: torch.device | str = "cpu",
+    place: Place = ALONE,
+    workers: int = 1,
 ) -> Evaluation:
-    """Score predictors on frames.
+    """Score predictors on frames; on several ranks, on this rank's batches (then `gather`).
 
     Args:
         predictors: name -> predictor, on `device`.
         source: where frames and labels come from.
-        keys: the frames; on several ranks, this rank's share (then gather the scores).
+        keys: the frames of all ranks.
         protocol: how depth is scored.
         max_depth_m: where the breakdown by depth ends, metres.
         device: where metrics are computed.
+        place: which rank this is.
+        workers: batches to work on at a time.
 
     Raises:
         SymbioError: a frame is broken, comes twice, or does not fit the protocol.
     """
+    result = _nothing_scored(predictors, source, protocol, max_depth_m)
+
+    def score(batch: list[str]) -> Evaluation:
+        part = _nothing_scored(predictors, source, protocol, max_depth_m)
+        _score(part, predictors, [source.load(key) for key in batch], device)
+        return part
+
+    batches = source.groups(keys, BATCH[torch.device(device).type])[place.rank :: place.world]
+    parts = in_parallel(score, batches, workers)
+    for part in track(parts, "evaluate", len(batches)) if place.first else parts:
+        result.merge(part)
+    return result
+
+
+def _nothing_scored(
+    predictors: Mapping[str, Predictor], source: Source, protocol: Protocol, max_depth_m: float
+) -> Evaluation:
     scores = {
         name: Scores(
             DepthScores(protocol),
@@ -95,19 +143,25 @@ def evaluate(
         )
         for name in predictors
     }
-    result = Evaluation(source, protocol, scores)
-    batches = track(source.batches(keys, BATCH), "evaluate", math.ceil(len(keys) / BATCH))
-    for examples in batches:
-        views = torch.stack([example.image for example in examples]).to(device)
-        view = examples[0].view
-        depth = torch.stack([example.depth_m for example in examples]).to(device)
-        result.num_pixels_unpredicted += _unpredicted(result, depth)
-        for name, predict in predictors.items():
-            guess = predict(views, view.size)
-            _score_depth(result, scores[name], examples, guess, depth)
-            if guess.classes is not None:
-                _score_classes(scores[name], examples, guess.classes, view, source)
-    return result
+    return Evaluation(source, protocol, scores)
+
+
+def _score(
+    result: Evaluation,
+    predictors: Mapping[str, Predictor],
+    examples: list[Example],
+    device: torch.device | str,
+) -> None:
+    views = torch.stack([example.image for example in examples]).to(device)
+    view = examples[0].view
+    depth = torch.stack([example.depth_m for example in examples]).to(device)
+    result.num_pixels_unpredicted += _unpredicted(result, depth)
+    for name, predict in predictors.items():
+        guess = predict(views, view.size)
+        scores = result.scores[name]
+        _score_depth(result, scores, examples, guess, depth)
+        if guess.classes is not None:
+            _score_classes(scores, examples, guess.classes, view, result.source)
 
 
 def _score_depth(
@@ -121,7 +175,7 @@ def _score_depth(
     prediction = box.within(view).of(protocol.limit(guess.depth_m))
     keys = [example.key for example in examples]
     scores.depth.add(keys, depth_sums(prediction, truth, valid))
-    scores.ranges.add(prediction, truth, valid)
+    scores.ranges.add(keys, prediction, truth, valid)
 
 
 def _unpredicted(result: Evaluation, depth: Tensor) -> int:

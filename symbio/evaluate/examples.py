@@ -87,7 +87,7 @@ class Source:
         """
         with ThreadPoolExecutor(_LOADERS) as pool:
             waiting = None
-            for group in self._groups(keys, size):
+            for group in self.groups(keys, size):
                 loading = [pool.submit(self.load, key) for key in group]
                 if waiting is not None:
                     yield [future.result() for future in waiting]
@@ -95,14 +95,17 @@ class Source:
             if waiting is not None:
                 yield [future.result() for future in waiting]
 
-    def _groups(self, keys: list[str], size: int) -> Iterator[list[str]]:
+    def groups(self, keys: list[str], size: int) -> list[list[str]]:
+        """The keys of each batch: every key once, `size` or fewer frames of one shape."""
         by_shape: dict[tuple[int, int], list[str]] = {}
         for key in keys:
             info = self.prepared.info(key)
             by_shape.setdefault((info["height"], info["width"]), []).append(key)
-        for same in by_shape.values():
-            for start in range(0, len(same), size):
-                yield same[start : start + size]
+        return [
+            same[start : start + size]
+            for same in by_shape.values()
+            for start in range(0, len(same), size)
+        ]
 
 
 def scored_box(protocol: Protocol, dataset: str, height: int, width: int) -> Box:

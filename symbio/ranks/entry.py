@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import torch.distributed as dist
 
-from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.progress import say
 from symbio.ranks import slurm
@@ -25,7 +24,6 @@ def be_a_rank(work: Callable[[Place, StopRequest], int]) -> int:
     Args:
         work: does the work of this rank and returns its exit code; it opens the process group.
     """
-    prepare_environment()
     stop = StopRequest()
     stop.install()
     place = Place(0, 1, 0)

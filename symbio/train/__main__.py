@@ -19,9 +19,11 @@ def main() -> int:
     # Until the rank can listen (`symbio.ranks.stop`), a request to stop ends it without a word:
     # there is nothing to save yet. Hence no import of ours above.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from symbio.environment import prepare_environment
     from symbio.ranks.place import die_with_parent
 
     die_with_parent()
+    prepare_environment()
     from symbio.errors import SymbioError
     from symbio.params import DATASETS
     from symbio.progress import say
@@ -36,7 +38,7 @@ def main() -> int:
         params = handed_params(arguments.root)
     except SymbioError as error:
         say(str(error))
-        return 2
+        return error.exit_code
     from symbio.train.rank import main as be_a_rank
 
     return be_a_rank(params, arguments.dataset, arguments.root, arguments.resume)

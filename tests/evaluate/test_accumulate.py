@@ -108,16 +108,18 @@ def test_infinite_errors_in_both_directions_add_up_to_nan() -> None:
 
 
 def test_ranges_by_hand_and_additive() -> None:
-    truth = torch.tensor([1.0, 2.0, 2.5, 9.0, 0.0, 30.0])
-    prediction = torch.tensor([2.0, 2.0, 5.0, 9.0, 7.0, 15.0])
+    truth = torch.tensor([[[1.0, 2.0, 0.0]], [[2.5, 9.0, 30.0]]])
+    prediction = torch.tensor([[[2.0, 2.0, 7.0]], [[5.0, 9.0, 15.0]]])
     scores, parts = RangeScores(range_edges(16.0)), RangeScores(range_edges(16.0))
-    scores.add(prediction, truth, truth > 0)
-    for piece in (slice(0, 2), slice(2, None)):
-        one = RangeScores(range_edges(16.0))
-        one.add(prediction[piece], truth[piece], truth[piece] > 0)
+    scores.add(["a", "b"], prediction, truth, truth > 0)
+    for frame, key in enumerate("ab"):
+        one, piece = RangeScores(range_edges(16.0)), slice(frame, frame + 1)
+        one.add([key], prediction[piece], truth[piece], truth[piece] > 0)
         parts.merge(one)
+    assert parts.sums() == scores.sums()
+    with pytest.raises(SymbioError, match="twice: a"):
+        parts.merge(scores)
     first, second, *_, last = scores.table()
-    assert parts.sums.equal(scores.sums)
     assert (first["from_m"], first["to_m"], first["pixels"], first["abs_rel"]) == (0, 2, 1, 1.0)
     # An edge belongs to the range above it.
     assert (second["from_m"], second["pixels"], second["abs_rel"], second["d1"]) == (2, 2, 0.5, 0.5)
@@ -131,12 +133,11 @@ def _rank(rank: int, world: int, port: int, results: Any) -> None:
     share = slice(rank, None, world)
     depth = scored(keys[share], prediction[share], truth[share])
     semantics, ranges = SemanticScores(7), RangeScores(range_edges(80.0))
-    for p, t in zip(prediction[share], truth[share], strict=True):
-        semantics.add((p % 7).byte(), (t % 7).byte())
-        ranges.add(p, t, t > 0)
+    semantics.add((prediction[share] % 7).byte(), (truth[share] % 7).byte())
+    ranges.add(keys[share], prediction[share], truth[share], truth[share] > 0)
     for each in (depth, semantics, ranges):
         each.gather()
-    results.put((rank, depth.result(), semantics.matrix.tolist(), ranges.sums.tolist()))
+    results.put((rank, depth.result(), semantics.matrix.tolist(), ranges.sums()))
     dist.destroy_process_group()
 
 
@@ -145,7 +146,7 @@ def test_two_real_ranks_with_uneven_shares_count_each_frame_once() -> None:
     keys, prediction, truth = frames(5)
     semantics, ranges = SemanticScores(7), RangeScores(range_edges(80.0))
     semantics.add((prediction % 7).byte(), (truth % 7).byte())
-    ranges.add(prediction, truth, truth > 0)
+    ranges.add(keys, prediction, truth, truth > 0)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -161,4 +162,4 @@ def test_two_real_ranks_with_uneven_shares_count_each_frame_once() -> None:
     for _, depth, matrix, sums in found:
         assert depth == scored(keys, prediction, truth).result()
         assert matrix == semantics.matrix.tolist()
-        torch.testing.assert_close(torch.tensor(sums, dtype=torch.float64), ranges.sums)
+        assert sums == ranges.sums()

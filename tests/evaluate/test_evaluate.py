@@ -140,7 +140,7 @@ def test_equal_to_the_plain_protocol_on_full_frames(
 def test_batch_size_changes_no_number(small_nyu: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     summaries = []
     for size in (1, 2, 8):
-        monkeypatch.setattr(module, "BATCH", size)
+        monkeypatch.setitem(module.BATCH, "cpu", size)
         summaries.append(run(small_nyu, "none", seeing(small_nyu, 1.1)).summary())
     assert summaries[0] == summaries[1] == summaries[2]
 

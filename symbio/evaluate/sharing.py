@@ -1,0 +1,54 @@
+"""What the ranks of an evaluation tell each other; without a process group, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from symbio.errors import SymbioError
+from symbio.ranks.place import place_from
+
+T = TypeVar("T")
+
+ALONE = place_from({})
+"""The place of the only rank."""
+
+
+def gathered(value: T) -> list[T]:
+    """The values of all ranks, in rank order, on every rank."""
+    if not _several():
+        return [value]
+    values: list[T] = [value] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def summed_over_ranks(values: Tensor, device: torch.device | str) -> Tensor:
+    """The sum of a CPU tensor over the ranks, taken on a device that the group can use."""
+    if not _several():
+        return values
+    total = values.to(device, copy=True)
+    dist.all_reduce(total)
+    return total.cpu()
+
+
+def agreed(work: Callable[[], T]) -> T:
+    """Do this rank's part of the work; a SymbioError of one rank is raised on all of them."""
+    result: list[T] = []
+    problem: str | None = None
+    try:
+        result.append(work())
+    except SymbioError as error:
+        problem = str(error)
+    problems = [told for told in gathered(problem) if told is not None]
+    if problems:
+        raise SymbioError(problems[0])
+    return result[0]
+
+
+def _several() -> bool:
+    return dist.is_initialized() and dist.get_world_size() > 1

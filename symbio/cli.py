@@ -74,6 +74,11 @@ def _parser() -> argparse.ArgumentParser:
         help="write a torch trace of a few steps (default: 3)",
     )
     _add_hosts(train)
+    plan = stage("plan", "what a run will do, take and cost, before it starts", _plan)
+    plan.add_argument("--ranks", type=int, help="processes on each host (default: one a GPU)")
+    plan.add_argument("--price", type=float, metavar="PER_HOUR", help="of one host: tell the cost")
+    plan.add_argument("--probe", action="store_true", help="time a few micro-batches if need be")
+    plan.add_argument("--json", action="store_true", help="print JSON")
     evaluate = stage("evaluate", "score the model by a named protocol", _evaluate)
     evaluate.add_argument("--protocol", help="another protocol than the params' own")
     evaluate.add_argument("--split", default="test", choices=("train", "val", "test"))
@@ -87,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--ply", action="store_true", help="also write a coloured point cloud")
     predict.add_argument("--focal", type=float, help="focal length in pixels, for --ply")
 
+    status = verb("status", "what training runs are really doing, rank by rank", _status)
+    status.add_argument("dataset", nargs="?", choices=DATASETS)
     preset = verb("preset", "write params.yaml from a preset", _preset)
     preset.add_argument("name", choices=_preset_names())
     verb("demo", "the whole pipeline for both data sets, and where to look", _demo)
@@ -170,6 +177,14 @@ def _train(arguments: argparse.Namespace) -> int:
     return train(params, arguments.dataset, _ROOT, settings_from(flags), arguments.resume)
 
 
+def _plan(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.plan.run import run
+
+    dataset, ranks, price = arguments.dataset, arguments.ranks, arguments.price
+    return run(params, dataset, _ROOT, ranks, price, arguments.probe, arguments.json)
+
+
 def _evaluate(arguments: argparse.Namespace) -> int:
     params = load_params()
     from symbio.stages import evaluate
@@ -193,6 +208,12 @@ def _predict(arguments: argparse.Namespace) -> int:
 
     run(arguments.model, arguments.images, arguments.out, arguments.ply, arguments.focal)
     return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from symbio.status.run import run
+
+    return run(arguments.dataset, _ROOT)
 
 
 def _preset(arguments: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from symbio.data.shards import Shards
 from symbio.data.view import view_box
 from symbio.errors import SymbioError
 
-_CACHE_BYTES = 2**30
+CACHE_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class FrameDataset:
             if key not in self._cache:
                 self._cache[key] = batch
                 self._cached_bytes += size
-            while self._cached_bytes > _CACHE_BYTES:
+            while self._cached_bytes > CACHE_BYTES:
                 _, old = self._cache.popitem(last=False)
                 self._cached_bytes -= sum(
                     t.nbytes for t in (old.image, old.depth, old.semantic, old.confidence)

@@ -1,7 +1,8 @@
 """Shards: a data set in a few plain tar files and one index.
 
 Any tar reader opens a shard; the index gives each member's place for random access and each
-shard's SHA-256, which is verified when a folder is first opened in a process.
+shard's SHA-256, which is verified when a folder is first opened in a process. Processes that work
+together on one disk can share the hashing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,19 @@ class ShardWriter:
 class Shards:
     """Reads a folder of shards; frames by key, in any order, from any thread or process."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the index and verify every shard once in this process.
+    def __init__(
+        self,
+        folder: Path,
+        share: tuple[int, int] = (0, 1),
+        on_shard: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Open the index and verify the shards once in this process.
+
+        Args:
+            folder: of the shards.
+            share: (index, count) where `count` processes open the folder together: the size of
+                every shard is looked at, and every count-th from `index` on is hashed.
+            on_shard: called before each shard: verifying many takes long.
 
         Raises:
             SymbioError: the folder or a shard is missing, truncated or altered.
@@ -118,7 +130,7 @@ class Shards:
         self._shards: list[dict[str, Any]] = index["shards"]
         self._frames: dict[str, dict[str, Any]] = index["frames"]
         self._files: dict[int, int] = {}
-        self.verify()
+        self.verify(share, on_shard)
 
     def __contains__(self, key: str) -> bool:
         return key in self._frames
@@ -160,13 +172,21 @@ class Shards:
         """SHA-256 of the keys of a split, in order."""
         return hashlib.sha256("\n".join(self.splits.get(split, [])).encode()).hexdigest()
 
-    def verify(self) -> None:
-        """Check size and SHA-256 of every shard that this process has not yet seen as it is now.
+    def verify(
+        self, share: tuple[int, int] = (0, 1), on_shard: Callable[[], object] = lambda: None
+    ) -> None:
+        """Check the shards that this process has not yet seen as they are now.
+
+        Args:
+            share: as on opening.
+            on_shard: called before each shard.
 
         Raises:
             SymbioError: names the first shard that is missing, truncated or altered.
         """
-        for shard in self._shards:
+        index, count = share
+        for number, shard in enumerate(self._shards):
+            on_shard()
             path = self.folder / shard["file"]
             if not path.is_file():
                 raise SymbioError(
@@ -179,7 +199,7 @@ class Shards:
                     "it is truncated or altered: fetch it with `dvc pull` or make it again"
                 )
             mark = (str(path), state.st_size, state.st_mtime_ns, shard["sha256"])
-            if mark in _VERIFIED:
+            if mark in _VERIFIED or number % count != index:
                 continue
             if sha256_of(path) != shard["sha256"]:
                 raise SymbioError(

@@ -79,7 +79,7 @@ class SymbioticNetwork(nn.Module):
                 full-size maps per image.
         """
         size = (image.shape[-2], image.shape[-1])
-        working = self._working_size(size)
+        working = self.working_size(size)
         if working != size:
             image = F.interpolate(image, working, mode="bilinear", antialias=True)
         raw_depth, logits = self._at_stride_4(image)
@@ -90,18 +90,18 @@ class SymbioticNetwork(nn.Module):
 
     def upsample_logits(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
         """Logits left coarse -> (B,K,H,W) for images of `size` = (H, W)."""
-        return upsample(coarse, self._working_size(size), size)
+        return upsample(coarse, self.working_size(size), size)
 
     def classes(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
         """Logits left coarse -> most likely class, uint8 (B,H,W), without K full-size maps."""
-        return most_likely(coarse, self._working_size(size), size)
+        return most_likely(coarse, self.working_size(size), size)
 
     def cross_entropy_sum(self, coarse: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
         """Logits left coarse -> `pixels.cross_entropy_sum` at the size of `labels` (B,H,W)."""
-        working = self._working_size((labels.shape[-2], labels.shape[-1]))
+        working = self.working_size((labels.shape[-2], labels.shape[-1]))
         return cross_entropy_sum(coarse, labels, weight, working)
 
-    def _working_size(self, size: tuple[int, int]) -> tuple[int, int]:
+    def working_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """The (H, W) at which images of `size` pass through the encoder."""
         bound = self.encoder.fixed_size
         return size if bound is None or bound == padded_size(size) else self.image_size

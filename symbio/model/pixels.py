@@ -7,7 +7,6 @@ an image went through the encoder; `size` is the size of the outputs, nearly alw
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -72,9 +71,10 @@ def cross_entropy_sum(
     working = working or size
     rows = _linear(coarse.shape[-2], working[0], size[0]).to(coarse.device)
     columns = _linear(coarse.shape[-1], working[1], size[1]).to(coarse.device)
+    bands = _bands(coarse.shape[-2], working[0], size[0], coarse.device.type)
     with torch.autocast(coarse.device.type, enabled=False):
         out: Tensor = _CrossEntropySum.apply(  # type: ignore[no-untyped-call]
-            coarse.float(), labels.long(), weight.float(), rows, columns
+            coarse.float(), labels.long(), weight.float(), rows, columns, bands
         )
     return out
 
@@ -91,7 +91,13 @@ class _Band(NamedTuple):
 class _CrossEntropySum(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, coarse: Tensor, labels: Tensor, weight: Tensor, rows: Tensor, columns: Tensor
+        ctx: Any,
+        coarse: Tensor,
+        labels: Tensor,
+        weight: Tensor,
+        rows: Tensor,
+        columns: Tensor,
+        bands: tuple[_Band, ...],
     ) -> Tensor:
         num_classes, (h, width) = coarse.shape[1], (coarse.shape[2], columns.shape[0])
         labels = labels.clamp_max(num_classes - 1)[..., None]
@@ -101,7 +107,7 @@ class _CrossEntropySum(torch.autograd.Function):
         for image, label, share in zip(coarse, labels, weight, strict=True):
             wide = (columns @ image.permute(1, 2, 0)).reshape(h, width * num_classes)
             gradient = torch.zeros_like(wide)
-            for band in _bands(rows):
+            for band in bands:
                 part = rows[band.top : band.bottom, band.low : band.high]
                 logits = part @ wide[band.low : band.high]
                 log_p = logits.reshape(-1, width, num_classes).log_softmax(dim=-1)
@@ -119,19 +125,24 @@ class _CrossEntropySum(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return upstream[0] * gradient, None, None, None, None
+        return upstream[0] * gradient, None, None, None, None, None
 
 
-def _bands(rows: Tensor) -> Iterator[_Band]:
-    """On a GPU the whole image at once: there, few large products are faster."""
-    height, coarse = rows.shape
-    if rows.device.type != "cpu":
-        yield _Band(0, height, 0, coarse)
-        return
-    for top in range(0, height, _ROWS_AT_ONCE):
-        bottom = min(top + _ROWS_AT_ONCE, height)
+@functools.lru_cache(maxsize=16)
+def _bands(coarse: int, working: int, size: int, device_type: str) -> tuple[_Band, ...]:
+    """On a GPU the whole image at once: there, few large products are faster.
+
+    Told from sizes alone, so that a forward asks no tensor for its values.
+    """
+    if device_type != "cpu":
+        return (_Band(0, size, 0, coarse),)
+    rows = _linear(coarse, working, size)
+    bands = []
+    for top in range(0, size, _ROWS_AT_ONCE):
+        bottom = min(top + _ROWS_AT_ONCE, size)
         used = rows[top:bottom].any(dim=0).nonzero().flatten().tolist()
-        yield _Band(top, bottom, used[0], used[-1] + 1)
+        bands.append(_Band(top, bottom, used[0], used[-1] + 1))
+    return tuple(bands)
 
 
 @functools.lru_cache(maxsize=16)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 KEY_TAG = "symbio.key"
 PARENT_TAG = "mlflow.parentRunId"
+STATE_TAG = "symbio.state"
+"""What a training run is really doing; MLflow's own status only tells how it ended."""
 
 _BATCH = 500
 _PARAM_LIMIT = 6000
@@ -43,6 +45,7 @@ class Mirror:
             JournalReader(Path(path), self.record.started_ms) for path in self.record.journals
         ]
         self._unsent: list[Reading] = []
+        self._told_state: str | None = None
 
     def update(self) -> None:
         """Bring the store up to date. Raises what MLflow raises when the store is away."""
@@ -51,7 +54,17 @@ class Mirror:
         if not self._described:
             self._describe(client, run_id)
             self._described = True
+        state = self.record.tags.get(STATE_TAG)
+        if state is not None and state != self._told_state:
+            client.set_tag(run_id, STATE_TAG, state)
+            self._told_state = state
         self._send_news(client, run_id)
+
+    def note_state(self, state: str) -> None:
+        """Note in run.json what the run is doing; `update` carries it to the store as a tag."""
+        if self.record.tags.get(STATE_TAG) != state:
+            tags = {**self.record.tags, STATE_TAG: state}
+            self._remember(replace(self.record, tags=tags))
 
     def end(self, status: str) -> None:
         """Note in run.json how the run ended; `close` carries it to the store."""

@@ -6,7 +6,8 @@ without a word, whose run would otherwise say RUNNING for ever.
 
     python -m symbio.tracking.uploader RUN_FOLDER PROJECT_ROOT SEND_EVERY_S GRACE_S
 
-reads the final status from standard input, one word; the end of the input without a word, or the
+tags the run with the state that its ranks' heartbeats show (running, slow, hung, dead), reads the
+final status from standard input, one word; the end of the input without a word, or the
 death of the parent, means that the training was killed.
 """
 
@@ -20,6 +21,9 @@ import sys
 import time
 from pathlib import Path
 
+from symbio.errors import SymbioError
+from symbio.ranks.heartbeat import filesystem_now
+from symbio.status.state import UNDER_WAY, state_of
 from symbio.tracking.mirror import Mirror
 from symbio.tracking.record import FAILED, FINISHED, KILLED, SYSTEM_JOURNAL
 from symbio.tracking.system import SystemSampler
@@ -55,14 +59,46 @@ class Parent:
                 return None
 
 
+class RunWatch:
+    """What the training whose metrics are carried is really doing."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._lived = False
+
+    def state(self) -> str | None:
+        """ "running", "slow", "hung" or "dead"; None while its ranks have not begun.
+
+        Until then, what is there is of an earlier start.
+        """
+        name = self._read()
+        self._lived = self._lived or name in ("running", "slow", "hung")
+        return name if self._lived and name in UNDER_WAY else None
+
+    def last_state(self) -> str:
+        """As the run's status says; "dead" where the training is gone without a word."""
+        name = self._read()
+        return "dead" if name in UNDER_WAY else name
+
+    def _read(self) -> str:
+        try:
+            return state_of(self._run, filesystem_now(self._run.parent)).name
+        except SymbioError:
+            return "none"
+
+
 def upload(folder: Path, root: Path, parent: Parent, every: float, grace: float) -> int:
     """Mirror every `every` seconds until the parent ends, then for `grace` more if need be."""
     mirror = Mirror(folder, root)
     sampler = SystemSampler(folder / SYSTEM_JOURNAL, root)
+    watch = RunWatch(root / "checkpoints" / folder.name)
     pause, status, deadline = every, None, 0.0
     while True:
         sampler.sample_if_due()
+        state = watch.state() if status is None else watch.last_state()
         try:
+            if state is not None:
+                mirror.note_state(state)
             mirror.update() if status is None else mirror.close()
             pause = every
         except Exception as error:

@@ -2,26 +2,27 @@
 
 checkpoints/{dataset}/step-00000250/ holds DeepSpeed's shards under `deepspeed/`, the network's
 buffers (DeepSpeed forgets them when the number of ranks changes), the averaged weights,
-`state.json` and the manifest. It is written aside and renamed, so a folder of that name
-is complete. DeepSpeed's shards are pickles: they are loaded only from the run's own folder, and
-only after the manifest has passed on all ranks.
+`state.json` and the manifest. It is written aside and renamed (`writer.py`), so a folder of that
+name is complete. DeepSpeed's shards are pickles: they are loaded only from the run's own folder,
+and only after the manifest has passed on all ranks.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
+from torch.optim import Optimizer
 
 from symbio.errors import SymbioError
-from symbio.files import read_json, write_json
+from symbio.files import read_json
 from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.place import Place
@@ -37,7 +38,6 @@ POINTER = "newest.json"
 ASIDE = "aside"
 
 _NAME = re.compile(r"step-(\d{8})")
-_SPARE_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,8 @@ def choose(run: Path, place: Place, wanted: int | None) -> Path | None:
             if place.first:
                 _report_lost(run, step)
                 _set_aside(run, [other for other in steps if other > step], problems)
+                if problems:
+                    say(f"continuing from the checkpoint of step {step}")
             group.wait_for_all()
             return folder
         problems.append(problem)
@@ -109,90 +111,29 @@ def read_state(folder: Path) -> State:
     return State(**read_json(folder / STATE, "the state of a checkpoint"))
 
 
-def save(
-    run: Path,
-    place: Place,
-    state: State,
-    engine: Any,
-    average: dict[str, Tensor] | None,
-    keep: int,
-) -> bool:
-    """Write the checkpoint of `state.step` and drop all but the newest `keep`. Collective.
-
-    A disk that is full, or will be, costs this checkpoint only: the last good one stays, the
-    partial one is removed, and the user is told.
-
-    Returns:
-        Whether the checkpoint stands; the same on all ranks.
-    """
-    final = folder_of(run, state.step)
-    aside = run / f".{final.name}.part"
-    problem = None
-    if place.first:
-        problem = _attempt(lambda: _make_room(run, aside, engine))
-    problem = group.from_first(problem)
-    if problem is None:
-        problem = _write(aside, place, state, engine, average)
-    if place.first:
-        if problem is None:
-            problem = _attempt(lambda: _publish(run, aside, final, state, keep))
-        if problem is not None:
-            shutil.rmtree(aside, ignore_errors=True)
-            say(f"CHECKPOINT of step {state.step} NOT written, training goes on: {problem}")
-    return group.from_first(problem) is None
-
-
-def _write(
-    aside: Path, place: Place, state: State, engine: Any, average: dict[str, Tensor] | None
-) -> str | None:
-    """Write and seal `aside`; returns the first problem of any rank, the same on all ranks."""
-    with _Deferred(engine) as deferred:
-        engine.save_checkpoint(str(aside), tag=SHARDS, save_latest=False)
-    problem = deferred.problem
-    if place.first and problem is None:
-        buffers = saved_buffers(engine.module)
-        problem = _attempt(lambda: _write_rest(aside, state, buffers, average))
-    problem = _first_of(group.gather(problem))
-    if problem is not None:
-        return problem
-    shares: list[dict[str, dict[str, Any]]] = [{}]
-    mine = manifest.files_of(aside)[place.rank :: place.world]
-
-    def seal_share() -> None:
-        shares[0] = manifest.entries(aside, mine)
-
-    problem = _first_of(group.gather(_attempt(seal_share)))
-    every = group.gather(shares[0])
-    if problem is None and place.first:
-        merged = {name: entry for share in every for name, entry in share.items()}
-        problem = _attempt(lambda: manifest.seal(aside, merged))
-    agreed: str | None = group.from_first(problem)
-    return agreed
-
-
-def _write_rest(
-    aside: Path, state: State, buffers: dict[str, Tensor], average: dict[str, Tensor] | None
-) -> None:
-    save_file({name: buffer.cpu() for name, buffer in buffers.items()}, aside / BUFFERS)
-    if average is not None:
-        save_file(average, aside / AVERAGE)
-    write_json(aside / STATE, asdict(state))
-
-
-def load(folder: Path, shards: Path, engine: Any) -> None:
+def load(folder: Path, shards: Path, engine: Any, optimizer: Optimizer) -> None:
     """Load a verified checkpoint into `engine`. Collective.
 
     Args:
         folder: the checkpoint.
         shards: where `deepspeed/` is: `folder`, or what it was converted to.
         engine: DeepSpeed's, fresh.
+        optimizer: the one inside it.
 
     Raises:
         SymbioError: DeepSpeed found nothing to load.
     """
+    # Weight decay and the like are params.yaml's, which the run's fingerprint vouches for.
+    # DeepSpeed gives every group those of the first where it loads a universal checkpoint at
+    # stage 3, and one tensor to count the updates of all, which then counts each group's.
+    settings = [_without_weights(each) for each in optimizer.param_groups]
     loaded, _ = engine.load_checkpoint(str(shards), tag=SHARDS, load_lr_scheduler_states=False)
     if group.any_rank(loaded is None, engine.device):
         raise SymbioError(f"{folder}: DeepSpeed could not load it; see the messages above")
+    for each, kept in zip(optimizer.param_groups, settings, strict=True):
+        each.update(kept)
+    for moments in optimizer.state.values():
+        moments["step"] = moments["step"].clone()
     stored = load_file(folder / BUFFERS)
     with torch.no_grad():
         for name, buffer in saved_buffers(engine.module).items():
@@ -205,72 +146,14 @@ def read_average(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-class _Deferred:
-    """Keeps a failed write on one rank from leaving the others in DeepSpeed's barriers."""
-
-    def __init__(self, engine: Any) -> None:
-        self._writer = engine.checkpoint_engine
-        self._save = self._writer.save
-        self.problem: str | None = None
-
-    def __enter__(self) -> _Deferred:
-        self._writer.save = self._try
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        del self._writer.save
-
-    def _try(self, state_dict: Any, path: str) -> None:
-        problem = _attempt(lambda: self._save(state_dict, path))
-        self.problem = self.problem or problem
-
-
-def _attempt(action: Callable[[], object]) -> str | None:
-    """Run `action`; what went wrong with the disk in words, or None."""
-    try:
-        action()
-    except (OSError, RuntimeError, SymbioError) as error:
-        # torch.save reports a full disk as RuntimeError("unexpected pos ...").
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def _first_of(problems: list[str | None]) -> str | None:
-    return next((problem for problem in problems if problem is not None), None)
-
-
-def _make_room(run: Path, aside: Path, engine: Any) -> None:
-    for leftover in run.glob(".step-*.part"):
-        shutil.rmtree(leftover)
-    need, free = _bytes_needed(run, engine), shutil.disk_usage(run).free
-    if free < need + _SPARE_BYTES:
-        raise SymbioError(
-            f"{run}: a checkpoint needs {need / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free"
-        )
-    (aside / SHARDS).mkdir(parents=True)
-
-
-def _bytes_needed(run: Path, engine: Any) -> int:
-    """As much as the last checkpoint, or weights, master copy and two moments in float32."""
-    for step in steps_in(run):
-        files = manifest.read_manifest(folder_of(run, step))
-        if files is not None:
-            return int(sum(entry["bytes"] for entry in files.values()))
-    numbers = sum(getattr(w, "ds_numel", w.numel()) for w in engine.module.parameters())
-    return 16 * int(numbers)
-
-
-def _publish(run: Path, aside: Path, final: Path, state: State, keep: int) -> None:
-    shutil.rmtree(final, ignore_errors=True)
-    aside.rename(final)
-    write_json(run / POINTER, {"step": state.step, "folder": final.name})
-    for step in steps_in(run)[keep:]:
-        shutil.rmtree(folder_of(run, step), ignore_errors=True)
+def _without_weights(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "params"}
 
 
 def _report_lost(run: Path, step: int) -> None:
-    pointer = run / POINTER
-    newest = read_json(pointer, "the newest checkpoint")["step"] if pointer.is_file() else step
+    newest = step
+    with contextlib.suppress(SymbioError, KeyError, TypeError):  # the pointer only adds a message
+        newest = int(read_json(run / POINTER, "the newest checkpoint")["step"])
     if newest > step and not folder_of(run, newest).exists():
         say(f"{folder_of(run, newest)}: was written and is gone; continuing from step {step}")
 

@@ -89,13 +89,25 @@ class GatedAdamW(torch.optim.AdamW):
         return None if self.withheld else super().step(closure)
 
 
+def decaying_and_not(module: nn.Module) -> tuple[list[str], list[str]]:
+    """The names of the optimiser's two groups of weights, in its order.
+
+    Norms, biases and tables of position biases (fewer than two axes) do not decay. For a module
+    outside an engine: ZeRO-3 flattens weights.
+    """
+    weights = [(name, w) for name, w in module.named_parameters() if w.requires_grad]
+    return [name for name, w in weights if w.ndim > 1], [n for n, w in weights if w.ndim <= 1]
+
+
 def build_optimizer(module: nn.Module, params: TrainParams) -> GatedAdamW:
-    """AdamW; norms, biases and tables of position biases (fewer than two axes) do not decay."""
-    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    """AdamW over the two groups of `decaying_and_not`."""
+    decaying, others = (
+        [module.get_parameter(name) for name in names] for names in decaying_and_not(module)
+    )
     return GatedAdamW(
         [
-            {"params": [w for w in weights if w.ndim > 1], "weight_decay": params.weight_decay},
-            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},
+            {"params": decaying, "weight_decay": params.weight_decay},
+            {"params": others, "weight_decay": 0.0},
         ],
         lr=params.lr,
     )
@@ -116,6 +128,11 @@ def build_engine(
     optimizer = build_optimizer(module, params)
     engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=config)
     return engine, optimizer
+
+
+def communication_backend() -> Any:
+    """The object through which DeepSpeed makes its exchanges, once an engine is built."""
+    return import_deepspeed().comm.comm.cdb
 
 
 def finite_gradients(engine: Any) -> bool:

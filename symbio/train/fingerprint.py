@@ -11,8 +11,8 @@ from symbio.errors import SymbioError
 from symbio.files import read_json
 from symbio.params import Params
 
-_HOUSEKEEPING = {"checkpoint_every", "keep_checkpoints", "max_bad_steps"}
-"""Keys of `train` that change no number of the result."""
+_HOUSEKEEPING = {"checkpoint_every", "keep_checkpoints", "max_bad_steps", "zero_stage"}
+"""Keys of `train` that change no number of the result, or (ZeRO) only the order of float sums."""
 
 
 def ingredients(
@@ -42,6 +42,25 @@ def ingredients(
 def fingerprint(parts: dict[str, Any]) -> str:
     """SHA-256 of `ingredients`, 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def shape_of(params: Params, dataset: str) -> str:
+    """SHA-256 of what decides the memory and the speed of a step, 64 hexadecimal digits.
+
+    Runs of one shape differ only in what is computed with: seed, learning rate, steps, weights.
+    """
+    section, train = params.dataset(dataset), params.train
+    parts = {
+        "model": params.model.model_dump(mode="json", exclude={"pretrained", "depth_output"}),
+        "image_size": list(section.image_size),
+        "crop": None if train.augment.crop is None else list(train.augment.crop),
+        "batch": train.batch,
+        "micro_batch": train.micro_batch,
+        "precision": train.precision,
+        "zero_stage": train.zero_stage,
+        "averaged": train.ema_decay > 0,
+    }
+    return fingerprint(parts)
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

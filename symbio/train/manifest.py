@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +15,50 @@ from symbio.files import sha256_of, write_json
 MANIFEST = "manifest.json"
 
 
-def files_of(folder: Path) -> list[Path]:
-    """The files to be sealed in `folder`, relative to it, in a fixed order."""
-    return sorted(
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != MANIFEST
-    )
+class HashedFile:
+    """A file being written whose SHA-256 is that of the bytes as they were meant.
 
+    A disk that stores other bytes than it was given is found when the folder is verified.
+    """
 
-def entries(folder: Path, files: list[Path]) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of `files` (relative to `folder`), after pushing each to the disk."""
-    found = {}
-    for file in files:
-        path = folder / file
-        _sync(path)
-        found[str(file)] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
-    return found
+    def __init__(self, path: Path, written: Callable[[int], None]) -> None:
+        """Open `path` for writing; `written` is told the bytes of each write."""
+        self.name = str(path)
+        self._file = path.open("wb")
+        self._written = written
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes."""
+        count = self._file.write(data)
+        self._digest.update(data)
+        self._bytes += count
+        self._written(count)
+        return count
+
+    def flush(self) -> None:
+        """Hand what is buffered to the system."""
+        self._file.flush()
+
+    def close(self) -> dict[str, Any]:
+        """Push the file to the disk and close it; returns its entry in a manifest."""
+        self.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
+
+    def abandon(self) -> None:
+        """Close the file, whatever is in it."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def seal(folder: Path, files: dict[str, dict[str, Any]]) -> None:
     """Write the manifest of `folder` and push the folder itself to the disk."""
     write_json(folder / MANIFEST, {"files": files, "sha256": _digest(files)})
     for path in [folder, *(p for p in folder.rglob("*") if p.is_dir())]:
-        _sync(path)
+        sync(path)
 
 
 def read_manifest(folder: Path) -> dict[str, dict[str, Any]] | None:
@@ -76,7 +97,8 @@ def _digest(files: dict[str, dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Push a folder's list of names, or a file, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

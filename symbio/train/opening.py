@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,35 @@ from symbio.data.frame import NUM_CLASSES
 from symbio.data.loader import GlobalBatches
 from symbio.data.shards import Shards
 from symbio.errors import SymbioError
+from symbio.evaluate.sharing import agreed
 from symbio.model.network import SymbioticNetwork
 from symbio.params import Params, TrainParams
 from symbio.ranks import group
 from symbio.ranks.place import Place
+from symbio.ranks.pulse import Pulse
 from symbio.ranks.stop import StopRequest
 from symbio.train import checkpoint, universal
 from symbio.train.checkpoint import State
 from symbio.train.claim import uses_pseudo
-from symbio.train.engine import GatedAdamW, build_engine
+from symbio.train.clock import StepClock
+from symbio.train.engine import (
+    GatedAdamW,
+    build_engine,
+    communication_backend,
+    decaying_and_not,
+)
+from symbio.train.frames import FramesLog
 from symbio.train.journal import Journal
-from symbio.train.loop import Session
 from symbio.train.loss import class_weights
+from symbio.train.meter import open_meter
 from symbio.train.objective import Objective
 from symbio.train.paths import Paths
+from symbio.train.profile import StepTrace, steps_to_trace
+from symbio.train.session import Session
 from symbio.train.step import Stepper
 from symbio.train.validate import open_validation
 from symbio.train.weights import Average
+from symbio.train.writer import Writer
 
 _HISTOGRAM_FRAMES = 2000
 """Training frames from which class frequencies are taken, evenly spaced."""
@@ -48,6 +61,7 @@ def open_session(
     stop: StopRequest,
     folder: Path | None,
     fingerprint: str,
+    pulse: Pulse,
 ) -> Session:
     """Open everything and load the verified checkpoint `folder`, if any. Collective.
 
@@ -55,13 +69,23 @@ def open_session(
         SymbioError: data is missing or broken, or the checkpoint belongs to another run.
     """
     section = params.dataset(paths.dataset)
-    prepared = Shards(paths.prepared)
-    pseudo = Shards(paths.pseudo) if uses_pseudo(params) else None
+    share = _share_of_host(place)
+
+    def beat() -> None:
+        pulse.beat("opening")
+
+    prepared = agreed(lambda: Shards(paths.prepared, share, beat))
+    pseudo = agreed(lambda: Shards(paths.pseudo, share, beat)) if uses_pseudo(params) else None
     plain = copy.deepcopy(network).to(device)
-    objective = _objective(params, network, paths.dataset, pseudo, place, device)
+    objective = _objective(params, network, paths.dataset, pseudo, place, device, beat)
+    clock = StepClock(device, pulse.beat)
+    meter = open_meter(params, paths.dataset, network, place.world, device, clock)
     engine, optimizer, average, state = _engine_at(
-        folder, params.train, paths.run, place, objective, fingerprint
+        folder, params.train, paths.run, place, objective, fingerprint, beat
     )
+    clock.listen_to(communication_backend())
+    traced = steps_to_trace(os.environ)
+    index_of = {key: index for index, key in enumerate(prepared.splits["train"])}
     return Session(
         params=params,
         dataset=paths.dataset,
@@ -71,12 +95,18 @@ def open_session(
         batches=_batches(params, paths.dataset, prepared, pseudo, place, device),
         validation=open_validation(prepared, pseudo, section, params.train.micro_batch),
         engine=engine,
-        stepper=Stepper(engine, optimizer, params.seed, place),
+        pulse=pulse,
+        clock=clock,
+        meter=meter,
+        trace=StepTrace(paths.run, place, traced, clock) if traced else None,
+        stepper=Stepper(engine, optimizer, params.seed, place, index_of, clock),
         plain=plain,
         average=average,
         stop=stop,
         state=state,
+        writer=Writer(paths.run, place, device, params.train.keep_checkpoints),
         journal=_journal(paths.run, state) if place.first else None,
+        frames=FramesLog(paths.run, state.step, len(index_of)) if place.first else None,
         card={
             "dataset": paths.dataset,
             "protocol": section.protocol,
@@ -93,25 +123,42 @@ def _engine_at(
     place: Place,
     objective: Objective,
     fingerprint: str,
+    beat: Callable[[], None],
 ) -> tuple[Any, GatedAdamW, Average | None, State]:
     """The engine as it was at the checkpoint `folder`, or at the start."""
     saved = None if folder is None else checkpoint.read_state(folder)
     if saved is not None and saved.fingerprint != fingerprint:
         raise SymbioError(f"{folder}: belongs to another run; remove {run} to start afresh")
-    convert = saved is not None and universal.needed(saved, place)
-    engine, optimizer = build_engine(objective, params, place.world, convert)
+    stage, names = params.zero_stage, decaying_and_not(objective)
+    convert = saved is not None and universal.needed(saved, place.world, stage)
+    engine, optimizer = build_engine(objective, params, place.world, convert and stage > 0)
     group.limit_waiting()
+    beat()
     average = Average(engine.module, params.ema_decay) if params.ema_decay else None
-    now = State(fingerprint=fingerprint, world=place.world, zero_stage=params.zero_stage)
+    now = State(fingerprint=fingerprint, world=place.world, zero_stage=stage)
     if folder is None or saved is None:
         return engine, optimizer, average, now
-    shards = universal.converted(run, folder, saved, place) if convert else folder
-    checkpoint.load(folder, shards, engine)
+    shards = folder
+    if convert:
+        shards = universal.converted(run, folder, saved, place, stage, names)
+    beat()
+    checkpoint.load(folder, shards, engine, optimizer)
+    beat()
     if convert:
         universal.forget(run, place)
     if average is not None:
         average.load(checkpoint.read_average(folder), saved.average_updates, place.rank)
-    return engine, optimizer, average, replace(saved, world=place.world)
+    return engine, optimizer, average, replace(saved, world=place.world, zero_stage=stage)
+
+
+def _share_of_host(place: Place) -> tuple[int, int]:
+    """Which shards this rank hashes, so that the ranks of a host hash each once.
+
+    Each host may have a disk of its own. Under a launcher that does not say how many ranks share
+    it, every rank hashes all.
+    """
+    ranks_here = os.environ.get("LOCAL_WORLD_SIZE")
+    return (0, 1) if ranks_here is None else (place.local_rank, int(ranks_here))
 
 
 def _objective(
@@ -121,21 +168,25 @@ def _objective(
     pseudo: Shards | None,
     place: Place,
     device: torch.device,
+    beat: Callable[[], None],
 ) -> Objective:
     balance = params.train.class_balance
     weights = None
     if pseudo is not None and params.model.semantics and balance > 0:
-        weights = class_weights(_histogram(pseudo, place, device), balance)
+        weights = class_weights(_histogram(pseudo, place, device, beat), balance)
     depth_range = params.dataset(dataset).depth_range
     return Objective(network, params.train, depth_range, weights).to(device)
 
 
-def _histogram(pseudo: Shards, place: Place, device: torch.device) -> Tensor:
+def _histogram(
+    pseudo: Shards, place: Place, device: torch.device, beat: Callable[[], None]
+) -> Tensor:
     """Pixels of each class in the pseudo-labels of the training split, float64 (150,)."""
     keys = pseudo.splits["train"]
     keys = keys[:: -(-len(keys) // _HISTOGRAM_FRAMES)]
     counts = torch.zeros(256, dtype=torch.float64)
     for key in keys[place.rank :: place.world]:
+        beat()
         label = torch.from_numpy(load_pseudo(pseudo, key)[0])
         counts += torch.bincount(label.flatten(), minlength=256)
     return group.total(counts.to(device)).cpu()[:NUM_CLASSES]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from symbio.ranks.heartbeat import ranks_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -32,3 +34,13 @@ class Paths:
     def model(self) -> Path:
         """The exported network."""
         return self.root / "models" / self.dataset
+
+    @property
+    def ranks(self) -> Path:
+        """Heartbeats of the run's ranks."""
+        return ranks_folder(self.run)
+
+    @property
+    def measured(self) -> Path:
+        """What runs of this data set cost, one JSON a line."""
+        return self.root / "checkpoints" / "measured" / f"{self.dataset}.jsonl"

@@ -13,17 +13,27 @@ from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.entry import be_a_rank
 from symbio.ranks.place import Place
+from symbio.ranks.pulse import Pulse
+from symbio.ranks.settings import step_timeout_s
 from symbio.ranks.stop import StopRequest
 from symbio.train import checkpoint
 from symbio.train.batching import accumulation
 from symbio.train.best import FOLDER, export
 from symbio.train.choices import chosen_network
 from symbio.train.claim import claim, finished_before, recipe_of, step_of
-from symbio.train.fingerprint import fingerprint
+from symbio.train.device import bytes_now, bytes_peak, device_name
+from symbio.train.engine import import_deepspeed
+from symbio.train.facts import facts_of
+from symbio.train.fingerprint import fingerprint, shape_of
 from symbio.train.lock import run_lock
-from symbio.train.loop import Session, keep_best, note, refresh_plain, train
+from symbio.train.loop import train
+from symbio.train.measured import FEWEST_STEPS, Measurement, append_measurement
 from symbio.train.opening import open_session
 from symbio.train.paths import Paths
+from symbio.train.preflight import preflight
+from symbio.train.saving import note
+from symbio.train.selection import keep_best, refresh_plain
+from symbio.train.session import Session
 from symbio.train.status import EXIT_CODES, State, read_status, write_status
 from symbio.train.validate import resolved
 
@@ -50,9 +60,13 @@ def train_rank(
     paths = Paths(root, dataset)
     wanted = step_of(resume)
     accumulation(params.train, place.world)
-    network = chosen_network(params, dataset)
+    limit_s = step_timeout_s()
     device = group.device_of(place)
+    import_deepspeed()  # would otherwise count as memory of the engine
+    start_bytes = bytes_now(device)
+    network = chosen_network(params, dataset)
     group.join(place, device)
+    preflight(facts_of(params, paths, resume, network, place, device), paths, place)
     with contextlib.ExitStack() as held:
 
         def claim_folder() -> tuple[str, bool]:
@@ -68,14 +82,22 @@ def train_rank(
         identity, done = _rank_0_does(place, claim_folder)
         if done:
             return "finished"
+        # Not before the folder is this run's: another's heartbeats may be there.
+        pulse = Pulse(paths.ranks, place, limit_s)
+        pulse.start()
+        held.callback(pulse.close)
         if place.first:
             held.enter_context(_failure_noted(paths.run))
         folder = checkpoint.choose(paths.run, place, wanted)
-        session = open_session(params, paths, network, place, device, stop, folder, identity)
+        pulse.beat("opening")
+        session = open_session(params, paths, network, place, device, stop, folder, identity, pulse)
         held.callback(session.batches.close)
+        if session.trace is not None:
+            held.callback(session.trace.close)
         if place.first:
             note(session, "running")
         outcome = train(session)
+        _measure(session, paths, start_bytes)
         _end(session, paths, outcome)
         group.wait_for_all()
     return outcome
@@ -117,8 +139,32 @@ def _failure_noted(run: Path) -> Iterator[None]:
         raise
 
 
+def _measure(session: Session, paths: Paths, start_bytes: int) -> None:
+    """Note what the run cost, for `symbio plan`. Collective."""
+    clock, saved = session.clock, session.last_checkpoint
+    peak_bytes, start_bytes = max(group.gather((bytes_peak(session.device), start_bytes)))
+    if not session.place.first or clock.steps < FEWEST_STEPS:
+        return
+    step_s = clock.median_step_s()
+    measurement = Measurement(
+        fingerprint=session.state.fingerprint,
+        shape=shape_of(session.params, session.dataset),
+        ranks=session.place.world,
+        device=device_name(session.device),
+        peak_bytes=peak_bytes,
+        start_bytes=start_bytes,
+        step_s=step_s,
+        frames_per_s=session.params.train.batch / step_s,
+        checkpoint_bytes=None if saved is None else saved.num_bytes,
+        checkpoint_s=None if saved is None else saved.stall_s,
+        steps=clock.steps,
+    )
+    append_measurement(paths.measured, measurement)
+
+
 def _end(session: Session, paths: Paths, outcome: State) -> None:
     """Export a finished run's network, and leave the run's status."""
+    session.pulse.beat("exporting")
     if outcome == "finished":
         if session.validation is None:
             refresh_plain(session)

@@ -1,4 +1,4 @@
-"""The progress line of a training run: step, losses, learning rate, frames/s, time left."""
+"""The progress line of a training run: step, losses, learning rate, speed and cost, time left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ProgressLine:
     def __init__(self, name: str, step: int, steps: int, frames_a_step: int, visible: bool) -> None:
         self._name, self._steps, self._frames = name, steps, frames_a_step
         self._last = self._said = time.monotonic()
-        self._step_s = 0.0
+        self._step, self._step_s = step, 0.0
         self._live: Any = None
         self._visible = visible
         if visible and sys.stderr.isatty():
@@ -35,14 +35,19 @@ class ProgressLine:
         """Leave out the time since the last step (a validation, a checkpoint)."""
         self._last = time.monotonic()
 
-    def advance(self, step: int, losses: dict[str, float], lr: float) -> None:
-        """Show that `step` steps are done."""
+    def advance(self, step: int) -> None:
+        """Take note that `step` steps are done."""
         now = time.monotonic()
         spent, self._last = now - self._last, now
         share = _SMOOTHING if self._step_s else 1.0
         self._step_s += share * (spent - self._step_s)
+        self._step = step
+
+    def show(self, losses: dict[str, float], lr: float, cost: str) -> None:
+        """Show where the run is; `cost` in words (`symbio.train.meter.told`)."""
+        step, now = self._step, self._last
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
-        text = f"{numbers}  lr {lr:.3g}  {self.frames_per_s:.1f} frames/s"
+        text = f"{numbers}  lr {lr:.3g}  {self.frames_per_s:.1f} frames/s {cost}"
         if self._live is not None:
             self._live.update(self._task, completed=step, text=text)
         elif self._visible and (now - self._said >= _PLAIN_INTERVAL_S or step == self._steps):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from symbio.data.frame import Batch
 from symbio.ranks import group
 from symbio.ranks.place import Place
 from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason
+from symbio.train.clock import BACKWARD, FORWARD, OPTIMIZER, StepClock
 from symbio.train.engine import GatedAdamW, finite_gradients
 from symbio.train.weights import float_buffers
 
@@ -33,22 +34,53 @@ class StepReport:
     """"preempted" or "interrupted" if any rank was asked to stop."""
     bad_keys: list[str]
     """Frames of the micro-batches whose loss was not finite."""
+    frames: list[int]
+    """Indices into the training split of what all ranks loaded, in the order of the batch."""
+    written: bool
+    """Whether every rank has written its share of the pending checkpoint."""
+
+
+class _Agreed(NamedTuple):
+    """What one exchange among the ranks brought."""
+
+    mean: list[float]
+    stop: StopReason | None
+    written: bool
+    frames: list[int]
 
 
 class Stepper:
     """Runs steps of one engine."""
 
-    def __init__(self, engine: Any, optimizer: GatedAdamW, seed: int, place: Place) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        optimizer: GatedAdamW,
+        seed: int,
+        place: Place,
+        index_of: Mapping[str, int],
+        clock: StepClock,
+    ) -> None:
+        """`index_of` a frame's key: its index in the training split. `clock` times the steps."""
         self._engine = engine
         self._optimizer = optimizer
         self._seed = seed
         self._place = place
+        self._index_of = index_of
+        self._clock = clock
         self._buffers = list(float_buffers(engine.module).values())
 
     def run(
-        self, step: int, batches: Sequence[Batch], lr: float, stop: StopReason | None
+        self,
+        step: int,
+        batches: Sequence[Batch],
+        lr: float,
+        stop: StopReason | None,
+        written: bool,
     ) -> StepReport:
         """Take one step over this rank's micro-batches. Collective.
+
+        `stop` and `written` are this rank's; the report says what holds for all.
 
         Running statistics of norm layers become the mean over the global batch's micro-batches,
         by the same exchange that agrees on the losses: they are one state on all ranks, whatever
@@ -59,8 +91,9 @@ class Stepper:
             settings["lr"] = lr
         before = [buffer.clone() for buffer in self._buffers]
         losses, statistics = self._accumulate(step, batches, before)
-        mean, asked = self._agree(losses, statistics, stop)
-        finite = all(map(math.isfinite, mean)) and finite_gradients(engine)
+        self._clock.enter(OPTIMIZER)
+        agreed = self._agree(losses, statistics, stop, written, self._places(batches))
+        finite = all(map(math.isfinite, agreed.mean)) and finite_gradients(engine)
         self._optimizer.withheld = not finite
         engine.step()
         applied = finite and bool(engine.was_step_applied())
@@ -69,11 +102,13 @@ class Stepper:
             self._set_statistics(before)
             bad_keys = _bad_keys(batches, losses)
         return StepReport(
-            dict(zip(("loss", "silog", "semantic"), mean, strict=True)),
+            dict(zip(("loss", "silog", "semantic"), agreed.mean, strict=True)),
             applied,
             _norm(engine) if applied else None,
-            asked,
+            agreed.stop,
             bad_keys,
+            agreed.frames,
+            agreed.written,
         )
 
     def _accumulate(
@@ -94,7 +129,9 @@ class Stepper:
             number = turn * world + self._place.rank
             torch.manual_seed(int(rng_for(self._seed, "dropout", step, number).integers(2**63)))
             self._set_statistics(before)
+            self._clock.enter(FORWARD)
             losses = engine(batch.image, batch.depth, batch.semantic, batch.confidence)
+            self._clock.enter(BACKWARD)
             engine.backward(losses.total)
             rows.append(torch.stack([loss.detach().float() for loss in losses]))
             statistics = statistics + _flat(self._buffers, engine.device)
@@ -102,19 +139,42 @@ class Stepper:
                 engine.step()
         return torch.stack(rows), statistics
 
+    def _places(self, batches: Sequence[Batch]) -> list[int]:
+        """Indices of this rank's frames at their places in the global batch, 0 elsewhere."""
+        rank, world, size = self._place.rank, self._place.world, len(batches[0])
+        indices = [0] * (len(batches) * world * size)
+        for turn, batch in enumerate(batches):
+            first = (turn * world + rank) * size
+            # A mixed frame's key is "own+partner".
+            mine = [self._index_of[key.partition("+")[0]] for key in batch.keys]
+            indices[first : first + size] = mine
+        return indices
+
     def _agree(
-        self, losses: Tensor, statistics: Tensor, stop: StopReason | None
-    ) -> tuple[list[float], StopReason | None]:
-        """One exchange: mean losses over all ranks, who asked to stop, running statistics."""
+        self,
+        losses: Tensor,
+        statistics: Tensor,
+        stop: StopReason | None,
+        written: bool,
+        indices: list[int],
+    ) -> _Agreed:
+        """One exchange: losses, who asked to stop, what is written, frames, running statistics."""
         count = len(losses) * self._place.world
-        asked = losses.new_tensor([stop == PREEMPTED, stop == INTERRUPTED])
-        vector = torch.cat([losses.sum(0), asked, statistics])
-        together = group.total(vector)
-        sizes = [buffer.numel() for buffer in self._buffers]
-        self._set_statistics(list(torch.split(together[5:] / count, sizes)))
-        *mean, preempted, interrupted = together[:5].tolist()
-        reason = PREEMPTED if preempted else INTERRUPTED if interrupted else None
-        return [value / count for value in mean], reason
+        flags = [stop == PREEMPTED, stop == INTERRUPTED, written]
+        said = losses.new_tensor([*flags, *indices])
+        vector = torch.cat([losses.sum(0), said, statistics])
+        with self._clock.communication():
+            together = group.total(vector)
+        first, sizes = 3 + len(said), [buffer.numel() for buffer in self._buffers]
+        self._set_statistics(list(torch.split(together[first:] / count, sizes)))
+        head = together[:first].tolist()
+        preempted, interrupted, num_written = head[3:6]
+        return _Agreed(
+            [value / count for value in head[:3]],
+            PREEMPTED if preempted else INTERRUPTED if interrupted else None,
+            num_written == self._place.world,
+            [int(index) for index in head[6:]],
+        )
 
     def _set_statistics(self, values: Sequence[Tensor]) -> None:
         for buffer, value in zip(self._buffers, values, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,9 @@ from symbio.evaluate.predictors import Predictor, network_predictor
 from symbio.evaluate.protocol import Protocol, protocol_named
 from symbio.model.network import SymbioticNetwork
 from symbio.params import DatasetParams
+from symbio.ranks import group
 from symbio.ranks.place import Place
+from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason, StopRequest
 
 SPLIT = "val"
 """Held out of the training list by whole scene or drive; the test split is never looked at."""
@@ -33,18 +36,43 @@ class Validation:
     """Frames of one forward; changes no score."""
 
     def score(
-        self, network: SymbioticNetwork, place: Place, device: torch.device
-    ) -> dict[str, float]:
+        self,
+        network: SymbioticNetwork,
+        place: Place,
+        device: torch.device,
+        stop: StopRequest,
+        beat: Callable[[str], None],
+    ) -> dict[str, float] | StopReason:
         """Score a plain network on `device`; every rank takes its share and gets all scores.
+
+        The ranks go batch by batch together, so that a request to stop that reaches one of them
+        ends it for all within a batch.
+
+        Args:
+            network: not in the engine.
+            place: of this rank.
+            device: of `network`.
+            stop: where signals leave their wish.
+            beat: called before each batch.
 
         Returns:
             The protocol's depth metrics, and `pseudo_miou` and `pseudo_pixel_accuracy` against
-            the teacher where there are pseudo-labels. NaN where a prediction was NaN.
+            the teacher where there are pseudo-labels. NaN where a prediction was NaN. Or, if a
+            rank was asked to stop meanwhile, the reason.
         """
         predict = network_predictor(network)
         depth, semantics = DepthScores(self.protocol), SemanticScores(NUM_CLASSES)
-        for examples in self.source.batches(self.keys[place.rank :: place.world], self.batch):
-            self._add(examples, predict, depth, semantics, device)
+        mine = self.source.batches(self.keys[place.rank :: place.world], self.batch)
+        while True:
+            beat("validating")
+            examples = next(mine, None)
+            reason, more = _agree(stop.reason, examples is not None, device)
+            if reason is not None:
+                return reason
+            if not more:
+                break
+            if examples is not None:
+                self._add(examples, predict, depth, semantics, device)
         depth.gather()
         semantics.gather(device)
         result = depth.result()
@@ -75,6 +103,15 @@ class Validation:
         for example, classes in zip(examples, guess.classes, strict=True):
             if example.pseudo is not None:
                 semantics.add(classes, view.of(example.pseudo).to(device))
+
+
+def _agree(
+    stop: StopReason | None, more: bool, device: torch.device
+) -> tuple[StopReason | None, bool]:
+    """Whether any rank was asked to stop, and whether any has frames left."""
+    mine = torch.tensor([stop == PREEMPTED, stop == INTERRUPTED, more], device=device)
+    preempted, interrupted, left = group.total(mine.float()).tolist()
+    return PREEMPTED if preempted else INTERRUPTED if interrupted else None, bool(left)
 
 
 def open_validation(

@@ -75,13 +75,14 @@ class Average:
             tensor.copy_(self._values[name])
             self._values[name].copy_(live)
 
-    def state(self) -> dict[str, Tensor]:
-        """The averaged weights, whole, by name, on the CPU. Collective under ZeRO-3."""
+    def state(self, wanted: bool) -> dict[str, Tensor] | None:
+        """The averaged weights, whole, by name, on the CPU, if `wanted`. Collective."""
         self.swap()
         try:
-            return {name: tensor.clone() for name, tensor in _whole_state(self._module)}
+            whole = {name: tensor.clone() for name, tensor in _whole_state(self._module) if wanted}
         finally:
             self.swap()
+        return whole if wanted else None
 
     @torch.no_grad()
     def load(self, state: dict[str, Tensor], updates: int, rank: int) -> None:

@@ -108,3 +108,27 @@ def test_digest_tells_data_apart(tmp_path: Path) -> None:
         writer.close({})
         digests.append(Shards(folder).digest())
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_processes_that_share_the_hashing_miss_no_shard(folder: Path) -> None:
+    names = sorted(path.name for path in folder.glob("*.tar"))
+    assert len(names) == 2
+    for name in names:
+        path = folder / name
+        data = path.read_bytes()
+        path.write_bytes(data[:600] + bytes([data[600] ^ 1]) + data[601:])
+        found = []
+        for index in range(2):
+            try:
+                Shards(folder, (index, 2))
+            except SymbioError as error:
+                found.append(str(error))
+        (problem,) = found
+        assert name in problem
+        path.write_bytes(data[:-1])
+        for index in range(2):
+            with pytest.raises(SymbioError, match=f"{name}.*truncated"):
+                Shards(folder, (index, 2))
+        path.write_bytes(data)
+    for index in range(2):
+        Shards(folder, (index, 2))

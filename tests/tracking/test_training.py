@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from symbio.lineage import Lineage
+from symbio.ranks.heartbeat import Heartbeat, heartbeat_file, ranks_folder, write_heartbeat
 from symbio.tracking import (
     TrainingRun,
     log_evaluation,
@@ -24,7 +26,9 @@ from symbio.tracking import (
     training,
     training_run,
 )
+from symbio.tracking.mirror import STATE_TAG
 from symbio.tracking.record import read_record
+from symbio.train.status import write_status
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -188,4 +192,49 @@ def _wait_for(root: Path, expected: list[tuple]) -> None:
     until = time.monotonic() + 60
     while rows(root, "select status from runs") != expected:
         assert time.monotonic() < until, f"not {expected} after a minute"
+        time.sleep(0.1)
+
+
+def test_the_run_is_tagged_with_what_its_ranks_really_do(project: Path, lineage: Lineage) -> None:
+    own, usual = project / "checkpoints" / "nyu", heartbeat()
+    write_status(own, "running", step=1, steps=9)
+    with tracked_training(project, "nyu", lineage) as run:
+        time.sleep(1.0)
+        assert STATE_TAG not in read_record(run.folder).tags, "what is there is of an earlier start"
+        write_heartbeat(ranks_folder(own), usual)
+        _wait_for_state(project, "running")
+        write_heartbeat(ranks_folder(own), dataclasses.replace(usual, in_step_s=60.0))
+        _wait_for_state(project, "slow")
+        write_heartbeat(ranks_folder(own), dataclasses.replace(usual, since_progress_s=301.0))
+        _wait_for_state(project, "hung")
+        stopped = time.time() - 20
+        os.utime(heartbeat_file(ranks_folder(own), 0), (stopped, stopped))
+        _wait_for_state(project, "dead")
+        write_status(own, "preempted", step=1, steps=9)
+        run.finish("KILLED")
+    assert rows(project, "select status from runs") == [("KILLED",)]
+    _wait_for_state(project, "preempted")
+
+
+def heartbeat() -> Heartbeat:
+    return Heartbeat(
+        rank=0,
+        world=1,
+        host="another",
+        pid=1,
+        step=3,
+        phase="forward",
+        since_progress_s=0.1,
+        in_step_s=0.2,
+        step_s=0.3,
+        limit_s=300.0,
+        started=time.time() - 100,
+        time=0.0,
+    )
+
+
+def _wait_for_state(root: Path, expected: str) -> None:
+    until, query = time.monotonic() + 60, f"select value from tags where key = '{STATE_TAG}'"
+    while rows(root, query) != [(expected,)]:
+        assert time.monotonic() < until, f"{rows(root, query)}, not {expected} after a minute"
         time.sleep(0.1)

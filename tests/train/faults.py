@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 
 from symbio.data.loader import GlobalBatches
 from symbio.ranks.place import Place
-from symbio.train import checkpoint, objective
+from symbio.train import manifest, objective, snapshot, validate, writer
 
 
 def _before_step(action: Callable[[int], None]) -> None:
@@ -68,14 +70,14 @@ def nan_twice(place: Place, rank: int, loss_step: int, gradient_step: int) -> No
 def no_space_at_save(place: Place, save: int) -> None:
     """Before checkpoint number `save` (from 1) the disk turns out to be full."""
     calls = []
-    original = checkpoint.shutil.disk_usage
+    original = writer.shutil.disk_usage
 
     def disk_usage(path: Any) -> Any:
         calls.append(path)
         usage = original(path)
         return usage._replace(free=0) if len(calls) == save else usage
 
-    checkpoint.shutil.disk_usage = disk_usage  # type: ignore[assignment]
+    writer.shutil.disk_usage = disk_usage  # type: ignore[assignment]
 
 
 def write_fails(place: Place, rank: int, name: str) -> None:
@@ -84,23 +86,94 @@ def write_fails(place: Place, rank: int, name: str) -> None:
         return
     original, failed = torch.save, []
 
-    def save(state: Any, path: Any, *args: Any, **options: Any) -> None:
-        if name in str(path) and not failed:
-            failed.append(path)
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
-        original(state, path, *args, **options)
+    def save(state: Any, file: Any, *args: Any, **options: Any) -> None:
+        if name in file.name and not failed:
+            failed.append(file)
+            raise OSError(errno.ENOSPC, "No space left on device", file.name)
+        original(state, file, *args, **options)
 
     torch.save = save
 
 
 def kill_in_save(place: Place, save: int, delay_s: float) -> None:
     """kill -9 this rank some time after checkpoint number `save` (from 1) was begun."""
-    original, calls = checkpoint.save, []
+    original, calls = writer.Writer.begin, []
 
-    def watched(*args: Any, **options: Any) -> bool:
+    def watched(*args: Any) -> bool:
         calls.append(1)
         if len(calls) == save:
             threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
-        return original(*args, **options)
+        return original(*args)
 
-    checkpoint.save = watched
+    writer.Writer.begin = watched  # type: ignore[method-assign]
+
+
+def slow_disk(place: Place, seconds: float) -> None:
+    """Each write of a checkpoint's file takes longer."""
+    original = manifest.HashedFile.write
+
+    def write(self: manifest.HashedFile, data: bytes | memoryview) -> int:
+        if len(data) > 1000:
+            time.sleep(seconds)
+        return original(self, data)
+
+    manifest.HashedFile.write = write  # type: ignore[method-assign]
+
+
+def fills_up(place: Place, save: int, filler: str) -> None:
+    """While checkpoint number `save` (from 1) is written by the thread, the disk fills up.
+
+    `filler` is a file on the same disk, there as long as the checkpoint is pending.
+    """
+    begin, finish = writer.Writer.begin, writer.Writer.finish
+    slowed, calls = manifest.HashedFile.write, []
+
+    def write(self: manifest.HashedFile, data: bytes | memoryview) -> int:
+        if len(calls) == save and not os.path.exists(filler):
+            with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
+                while file.write(bytes(65536)):
+                    pass
+        return slowed(self, data)
+
+    def counted(*args: Any) -> bool:
+        calls.append(1)
+        return begin(*args)
+
+    def freed(*args: Any) -> Any:
+        outcome = finish(*args)
+        with contextlib.suppress(OSError):
+            os.unlink(filler)
+        return outcome
+
+    if place.first:
+        manifest.HashedFile.write = write  # type: ignore[method-assign]
+        writer.Writer.begin = counted  # type: ignore[method-assign]
+        writer.Writer.finish = freed  # type: ignore[method-assign]
+
+
+def no_memory_at_save(place: Place, rank: int, save: int) -> None:
+    """One rank has no memory for the copy of checkpoint number `save` (from 1)."""
+    original, calls = writer.copied, []
+
+    def copied(content: Any) -> Any:
+        calls.append(1)
+        if len(calls) == save:
+            raise snapshot.NoMemory("can't allocate memory")
+        return original(content)
+
+    if place.rank == rank:
+        writer.copied = copied
+
+
+def stopped_in_validation(place: Place, rank: int, batch: int) -> None:
+    """SIGTERM reaches one rank when it has scored so many batches of the val split."""
+    original, scored = validate.Validation._add, []
+
+    def add(*args: Any) -> None:
+        original(*args)
+        scored.append(1)
+        if len(scored) == batch and place.rank == rank:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert len(scored) <= batch, "a batch was scored after the request to stop"
+
+    validate.Validation._add = add  # type: ignore[method-assign]

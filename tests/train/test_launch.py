@@ -59,7 +59,7 @@ def test_mistakes_are_found_before_a_rank_starts(
     with pytest.raises(SymbioError, match="SYMBIO_RANKS='none'"):
         settings_from()
     monkeypatch.setenv("SYMBIO_RANKS", "5")
-    assert settings_from() == 5
+    assert settings_from().ranks == 5
     assert not (tmp_path / "checkpoints").exists()
 
 

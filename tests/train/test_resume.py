@@ -18,6 +18,7 @@ from tests.train.faults import kill_at, signal_at
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained
 from tests.train.test_ranks import RUN, losses, weights
+from tests.train.test_universal import CURVE, assert_close_weights
 
 LONG: dict[str, Any] = {
     "steps": 6,
@@ -29,12 +30,17 @@ LONG: dict[str, Any] = {
 
 
 def metrics(root: Path) -> list[dict[str, float]]:
-    """The standing metric records without the clock's."""
+    """The standing metric records without those of clock and memory."""
     records = read_journal(root / RUN)
     return [
-        {"step": r["step"], **{k: v for k, v in r["metrics"].items() if "frames_per_s" not in k}}
+        {"step": r["step"], **{k: v for k, v in r["metrics"].items() if repeats(k)}}
         for r in records
     ]
+
+
+def repeats(name: str) -> bool:
+    """Whether a metric is the same in every run of the same parameters."""
+    return not name.startswith(("time/", "memory/")) and name != "train/frames_per_s"
 
 
 def assert_same_run(first: Path, second: Path) -> None:
@@ -76,10 +82,12 @@ def test_a_killed_rank_ends_the_others_and_the_rerun_is_bit_equal(
     whole: Path, tmp_path: Path
 ) -> None:
     params, root = tiny_params(**LONG), make_project(tmp_path)
-    ends = train_on(2, params, root, "auto", kill_at, 1, 3)
+    ends = train_on(2, params, root, "auto", kill_at, 1, 5)
     assert [end.code for end in ends] == [1, -signal.SIGKILL]
     assert status_of(root)["state"] == "failed"
-    assert steps_in(root / RUN) == [2]
+    # That of step 2 stood before that of step 4 was begun, which may have been on its way.
+    assert steps_in(root / RUN)[-1] == 2
+    assert status_of(root)["checkpoint"] == steps_in(root / RUN)[0]
     trained(train_on(2, params, root))
     assert_same_run(whole, root)
 
@@ -93,11 +101,17 @@ def copy_of(whole: Path, root: Path) -> Path:
 
 
 def damage(root: Path, step: int, how: str) -> Path:
-    """Harm the largest file of a checkpoint."""
+    """Harm a file of a checkpoint, the largest if `how` names none."""
     folder = folder_of(root / RUN, step)
     victim = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    if how in ("state.json", "manifest.json"):
+        victim = folder / how
     data = bytearray(victim.read_bytes())
-    if how == "flip":
+    if how == "empty":
+        victim.write_bytes(b"")
+    elif how == "state.json":
+        victim.write_bytes(data.replace(b"{", b"[", 1))
+    elif how == "flip":
         data[len(data) // 2] ^= 1
         victim.write_bytes(data)
     elif how == "truncate":
@@ -108,7 +122,9 @@ def damage(root: Path, step: int, how: str) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["flip", "truncate", "remove"])
+@pytest.mark.parametrize(
+    "how", ["flip", "truncate", "remove", "empty", "manifest.json", "state.json"]
+)
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_continues(
     whole: Path, tmp_path: Path, how: str
 ) -> None:
@@ -118,6 +134,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_continues(
     trained(ends)
     assert_same_run(whole, root)
     assert str(victim.relative_to(root)) in ends[0].said
+    assert "continuing from the checkpoint of step 4" in ends[0].said
     assert (root / RUN / "aside" / "step-00000006").is_dir()
 
 
@@ -172,8 +189,5 @@ def test_another_number_of_ranks_continues(whole: Path, tmp_path: Path, stage: i
         root = make_project(tmp_path / f"{first}-{then}")
         other_world(root, first, then, params)
         assert read_state(folder_of(root / RUN, 6)).world == then
-        assert losses(root) == pytest.approx(losses(whole), rel=1e-3)
-        one, two = weights(root), weights(whole)
-        for name in one:
-            if "num_batches" not in name:
-                torch.testing.assert_close(one[name], two[name], rtol=2e-2, atol=2e-3)
+        assert losses(root) == pytest.approx(losses(whole), rel=CURVE)
+        assert_close_weights(root, whole)

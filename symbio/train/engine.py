@@ -69,7 +69,7 @@ def engine_config(params: TrainParams, world: int, num_weights: int, universal: 
         "train_batch_size": params.batch,
         "train_micro_batch_size_per_gpu": params.micro_batch,
         "gradient_accumulation_steps": accumulation(params, world),
-        "gradient_clipping": params.clip_norm,
+        "gradient_clipping": params.clip_norm if params.zero_stage > 0 else 0.0,
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "checkpoint": {"load_universal": universal},
@@ -127,6 +127,8 @@ def build_engine(
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
     optimizer = build_optimizer(module, params)
     engine, *_ = deepspeed.initialize(model=module, optimizer=optimizer, config=config)
+    if world == 1 and params.zero_stage == 0:
+        engine.enable_backward_allreduce = False  # it would copy every gradient there and back
     return engine, optimizer
 
 
@@ -135,12 +137,19 @@ def communication_backend() -> Any:
     return import_deepspeed().comm.comm.cdb
 
 
-def finite_gradients(engine: Any) -> bool:
-    """Whether the reduced gradients are finite, where DeepSpeed does not look itself (stage 0).
+def clip_gradients(engine: Any, clip_norm: float) -> float | None:
+    """Clip the reduced gradients where DeepSpeed does not: at stage 0, each rank holds all of them.
 
-    The same on all ranks, since at stage 0 each holds all of the averaged gradients.
+    Its own clipping would compute the norm a second time and exchange it among the ranks.
+
+    Returns:
+        Their norm before, which is not finite where a gradient is not; None at other stages,
+        where DeepSpeed clips and withholds what is not finite.
     """
     if engine.zero_optimization_stage() > 0:
-        return True
-    gradients: list[Tensor] = [w.grad for w in engine.module.parameters() if w.grad is not None]
-    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+        return None
+    weights = [weight for weight in engine.module.parameters() if weight.grad is not None]
+    gradients: list[Tensor] = [weight.grad for weight in weights]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch.nn.utils.clip_grads_with_norm_(weights, clip_norm, norm)
+    return float(norm)

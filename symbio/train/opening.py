@@ -99,7 +99,9 @@ def open_session(
         clock=clock,
         meter=meter,
         trace=StepTrace(paths.run, place, traced, clock) if traced else None,
-        stepper=Stepper(engine, optimizer, params.seed, place, index_of, clock),
+        stepper=Stepper(
+            engine, optimizer, params.seed, place, index_of, clock, params.train.clip_norm
+        ),
         plain=plain,
         average=average,
         stop=stop,

@@ -16,7 +16,7 @@ from symbio.ranks import group
 from symbio.ranks.place import Place
 from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason
 from symbio.train.clock import BACKWARD, FORWARD, OPTIMIZER, StepClock
-from symbio.train.engine import GatedAdamW, finite_gradients
+from symbio.train.engine import GatedAdamW, clip_gradients
 from symbio.train.weights import float_buffers
 
 
@@ -60,6 +60,7 @@ class Stepper:
         place: Place,
         index_of: Mapping[str, int],
         clock: StepClock,
+        clip_norm: float,
     ) -> None:
         """`index_of` a frame's key: its index in the training split. `clock` times the steps."""
         self._engine = engine
@@ -68,6 +69,7 @@ class Stepper:
         self._place = place
         self._index_of = index_of
         self._clock = clock
+        self._clip_norm = clip_norm
         self._buffers = list(float_buffers(engine.module).values())
 
     def run(
@@ -93,7 +95,8 @@ class Stepper:
         losses, statistics = self._accumulate(step, batches, before)
         self._clock.enter(OPTIMIZER)
         agreed = self._agree(losses, statistics, stop, written, self._places(batches))
-        finite = all(map(math.isfinite, agreed.mean)) and finite_gradients(engine)
+        norm = clip_gradients(engine, self._clip_norm)
+        finite = all(map(math.isfinite, agreed.mean)) and (norm is None or math.isfinite(norm))
         self._optimizer.withheld = not finite
         engine.step()
         applied = finite and bool(engine.was_step_applied())
@@ -104,7 +107,7 @@ class Stepper:
         return StepReport(
             dict(zip(("loss", "silog", "semantic"), agreed.mean, strict=True)),
             applied,
-            _norm(engine) if applied else None,
+            (norm or _norm(engine)) if applied else None,
             agreed.stop,
             bad_keys,
             agreed.frames,

@@ -79,7 +79,7 @@ class Bare:
                     loss.backward()
         nn.utils.clip_grad_norm_(self._module.parameters(), self._clip_norm)
         self._optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
 
 def measure(place: Place, folder: Path, stage: int, bare_wanted: bool) -> dict[str, float]:

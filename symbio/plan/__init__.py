@@ -1,0 +1,1 @@
+"""What a run will do, take and cost, told before anything is started."""

@@ -189,9 +189,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     params = load_params()
     from symbio.stages import evaluate
 
-    evaluate(
-        params, arguments.dataset, _ROOT, arguments.protocol, arguments.split, arguments.ranks
-    )
+    evaluate(params, arguments.dataset, _ROOT, arguments.protocol, arguments.split, arguments.ranks)
     return 0
 
 

@@ -20,9 +20,9 @@ from symbio.plan.probe import micro_batch_s
 from symbio.plan.stages import StagesQuestion
 from symbio.plan.trace import StepTrace, trace_step, training_size
 from symbio.ranks.settings import Settings
-from symbio.train.device import device_name
 from symbio.train.fingerprint import shape_of
 from symbio.train.paths import Paths
+from symbio.train.watch.device import device_name
 
 _FRAME_BYTES_A_PIXEL = 3 + 4 + 1 + 1
 """Image, depth, class, confidence."""

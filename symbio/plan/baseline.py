@@ -69,8 +69,8 @@ def main() -> None:
     import symbio.train.rank  # noqa: F401
     from symbio.ranks import group
     from symbio.ranks.place import Place
-    from symbio.train.device import bytes_now
     from symbio.train.engine import build_engine
+    from symbio.train.watch.device import bytes_now
 
     class Small(nn.Module):
         """A convolution, a norm, an attention and a linear layer."""

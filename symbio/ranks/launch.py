@@ -194,5 +194,3 @@ def _node(work: Work, settings: Settings, coordinator: tuple[str, int]) -> Node:
         settings.grace_s,
         work.environment if settings.node_rank > 0 else None,
     )
-
-

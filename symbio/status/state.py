@@ -22,7 +22,7 @@ from symbio.ranks.heartbeat import (
     ranks_folder,
     read_heartbeats,
 )
-from symbio.train.status import STATUS_FILE, read_status
+from symbio.train.records.status import STATUS_FILE, read_status
 
 Name = Literal[
     "running", "slow", "hung", "dead", "finished", "preempted", "interrupted", "failed", "none"

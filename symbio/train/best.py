@@ -13,7 +13,7 @@ from typing import Any
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of, whole_folder
 from symbio.progress import say
-from symbio.train.history import write_history
+from symbio.train.records.history import write_history
 
 FOLDER = "best"
 _CARD, _WEIGHTS = "model.json", "weights.safetensors"

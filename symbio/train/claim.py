@@ -13,7 +13,7 @@ from symbio.progress import say
 from symbio.train.best import FOLDER
 from symbio.train.fingerprint import changes, fingerprint, ingredients
 from symbio.train.paths import Paths
-from symbio.train.status import read_status
+from symbio.train.records.status import read_status
 
 RECIPE = "run.json"
 

@@ -17,7 +17,7 @@ from symbio.ranks.local import Work
 from symbio.ranks.settings import PROFILE_VARIABLE, STEP_TIMEOUT_VARIABLE, Settings
 from symbio.train.batching import accumulation
 from symbio.train.paths import Paths
-from symbio.train.status import EXIT_CODES, read_status, write_status
+from symbio.train.records.status import EXIT_CODES, read_status, write_status
 
 RUN_ID_VARIABLE = "SYMBIO_RUN_ID"
 """Environment variable: names a start of a run in its journal."""
@@ -69,9 +69,7 @@ def launch(
         environment,
         arguments_again=[*common, "--resume", "auto"],
     )
-    verdict = launch_ranks(
-        work, settings, root, lambda world: _check(params, world), while_running
-    )
+    verdict = launch_ranks(work, settings, root, lambda world: _check(params, world), while_running)
     run = Paths(root, dataset).run
     status = read_status(run) if run.is_dir() else None
     if verdict.message is None:

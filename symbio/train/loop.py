@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from symbio.errors import SymbioError
 from symbio.progress import say
-from symbio.train import status
-from symbio.train.clock import DATA, OPTIMIZER
-from symbio.train.meter import told
+from symbio.train.records import status
 from symbio.train.saving import publish, save
 from symbio.train.schedule import learning_rate
 from symbio.train.selection import validate, validation_owed
 from symbio.train.session import Session
-from symbio.train.show import ProgressLine
 from symbio.train.step import StepReport
+from symbio.train.watch.clock import DATA, OPTIMIZER
+from symbio.train.watch.meter import told
+from symbio.train.watch.show import ProgressLine
 
 _MOST_RECORDS = 2000
 """Metric records of a run; longer runs write every n-th step."""

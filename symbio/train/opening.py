@@ -25,28 +25,28 @@ from symbio.ranks import group
 from symbio.ranks.place import Place
 from symbio.ranks.pulse import Pulse
 from symbio.ranks.stop import StopRequest
-from symbio.train import checkpoint, universal
-from symbio.train.checkpoint import State
+from symbio.train.checkpoints import checkpoint, universal
+from symbio.train.checkpoints.checkpoint import State
+from symbio.train.checkpoints.writer import Writer
 from symbio.train.claim import uses_pseudo
-from symbio.train.clock import StepClock
 from symbio.train.engine import (
     GatedAdamW,
     build_engine,
     communication_backend,
     decaying_and_not,
 )
-from symbio.train.frames import FramesLog
-from symbio.train.journal import Journal
 from symbio.train.loss import class_weights
-from symbio.train.meter import open_meter
 from symbio.train.objective import Objective
 from symbio.train.paths import Paths
-from symbio.train.profile import StepTrace, steps_to_trace
+from symbio.train.records.frames import FramesLog
+from symbio.train.records.journal import Journal
 from symbio.train.session import Session
 from symbio.train.step import Stepper
 from symbio.train.validate import open_validation
+from symbio.train.watch.clock import StepClock
+from symbio.train.watch.meter import open_meter
+from symbio.train.watch.profile import StepTrace, steps_to_trace
 from symbio.train.weights import Average
-from symbio.train.writer import Writer
 
 _HISTOGRAM_FRAMES = 2000
 """Training frames from which class frequencies are taken, evenly spaced."""

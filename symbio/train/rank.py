@@ -16,26 +16,26 @@ from symbio.ranks.place import Place
 from symbio.ranks.pulse import Pulse
 from symbio.ranks.settings import step_timeout_s
 from symbio.ranks.stop import StopRequest
-from symbio.train import checkpoint
 from symbio.train.batching import accumulation
 from symbio.train.best import FOLDER, export
+from symbio.train.checkpoints import checkpoint
 from symbio.train.choices import chosen_network
 from symbio.train.claim import claim, finished_before, recipe_of, step_of
-from symbio.train.device import bytes_now, bytes_peak, device_name
 from symbio.train.engine import import_deepspeed
-from symbio.train.facts import facts_of
 from symbio.train.fingerprint import fingerprint, shape_of
 from symbio.train.lock import run_lock
 from symbio.train.loop import train
-from symbio.train.measured import FEWEST_STEPS, Measurement, append_measurement
 from symbio.train.opening import open_session
 from symbio.train.paths import Paths
-from symbio.train.preflight import preflight
+from symbio.train.preflight.compare import preflight
+from symbio.train.preflight.facts import facts_of
+from symbio.train.records.measured import FEWEST_STEPS, Measurement, append_measurement
+from symbio.train.records.status import EXIT_CODES, State, read_status, write_status
 from symbio.train.saving import note
 from symbio.train.selection import keep_best, refresh_plain
 from symbio.train.session import Session
-from symbio.train.status import EXIT_CODES, State, read_status, write_status
 from symbio.train.validate import resolved
+from symbio.train.watch.device import bytes_now, bytes_peak, device_name
 
 
 def train_rank(

@@ -17,11 +17,11 @@ from symbio.train.batching import accumulation
 from symbio.train.best import export, read_best
 from symbio.train.claim import finished_before, recipe_of, step_of
 from symbio.train.fingerprint import fingerprint
-from symbio.train.journal import Follower, read_journal
 from symbio.train.launch import launch, new_run_id
 from symbio.train.lock import run_lock
 from symbio.train.paths import Paths
-from symbio.train.status import read_status
+from symbio.train.records.journal import Follower, read_journal
+from symbio.train.records.status import read_status
 
 
 def run(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from symbio.errors import SymbioError
 from symbio.progress import say
-from symbio.train import status
+from symbio.train.records import status
 from symbio.train.session import Session
 
 

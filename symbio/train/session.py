@@ -14,16 +14,16 @@ from symbio.params import Params
 from symbio.ranks.place import Place
 from symbio.ranks.pulse import Pulse
 from symbio.ranks.stop import StopRequest
-from symbio.train.checkpoint import State
-from symbio.train.clock import StepClock
-from symbio.train.frames import FramesLog
-from symbio.train.journal import Journal
-from symbio.train.meter import Meter
-from symbio.train.profile import StepTrace
+from symbio.train.checkpoints.checkpoint import State
+from symbio.train.checkpoints.writer import Outcome, Writer
+from symbio.train.records.frames import FramesLog
+from symbio.train.records.journal import Journal
 from symbio.train.step import Stepper
 from symbio.train.validate import Validation
+from symbio.train.watch.clock import StepClock
+from symbio.train.watch.meter import Meter
+from symbio.train.watch.profile import StepTrace
 from symbio.train.weights import Average
-from symbio.train.writer import Outcome, Writer
 
 
 @dataclass

@@ -15,8 +15,8 @@ from symbio.data.frame import Batch
 from symbio.ranks import group
 from symbio.ranks.place import Place
 from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason
-from symbio.train.clock import BACKWARD, FORWARD, OPTIMIZER, StepClock
 from symbio.train.engine import GatedAdamW, clip_gradients
+from symbio.train.watch.clock import BACKWARD, FORWARD, OPTIMIZER, StepClock
 from symbio.train.weights import float_buffers
 
 

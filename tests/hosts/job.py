@@ -18,8 +18,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from symbio.train.frames import read_frames
-from symbio.train.journal import read_journal
+from symbio.train.records.frames import read_frames
+from symbio.train.records.journal import read_journal
 from tests.hosts.namespaces import Host, hosts
 from tests.train.project import make_project, tiny_params
 

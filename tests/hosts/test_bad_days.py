@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from symbio.ranks.local import AFTER_FAILURE_S
-from symbio.train.status import read_status
+from symbio.train.records.status import read_status
 from tests.hosts.job import (
     RUN,
     STEPS,

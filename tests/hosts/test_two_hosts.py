@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from symbio.train.journal import read_journal
-from symbio.train.status import read_status
+from symbio.train.records.journal import read_journal
+from symbio.train.records.status import read_status
 from tests.hosts.job import (
     PORT,
     RUN,

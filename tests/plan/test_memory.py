@@ -18,19 +18,30 @@ from symbio.plan.baseline import Baseline
 from symbio.plan.budget import last_measured
 from symbio.plan.memory import Estimate
 from symbio.plan.trace import trace_step
-from symbio.train.device import device_name
 from symbio.train.fingerprint import shape_of
+from symbio.train.watch.device import device_name
 from tests.train.project import SPLITS, make_project, tiny_params
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
-CASES = [("test_maxvit", 1), ("resnet18", 0), ("convnext_pico", 2)]
-CROPS = [(224, 224), (320, 480)]
+SMALL, LARGE = (224, 224), (256, 384)
+CASES = [
+    ("test_maxvit", 1, SMALL, 1),
+    ("test_maxvit", 1, LARGE, 1),
+    ("resnet18", 0, SMALL, 1),
+    ("resnet18", 0, LARGE, 1),
+    ("convnext_pico", 2, SMALL, 1),
+    ("convnext_pico", 2, LARGE, 1),
+    ("test_maxvit", 1, SMALL, 2),
+]
+"""Encoder, ZeRO stage, size of the frames, micro-batches a step."""
 
 
-def _params(encoder: str, zero_stage: int, size: tuple[int, int]) -> Params:
+def _params(encoder: str, zero_stage: int, size: tuple[int, int], turns: int) -> Params:
     model = {"encoder": encoder, "channels": 64}
-    params = tiny_params(steps=5, batch=4, micro_batch=4, zero_stage=zero_stage, model=model)
+    params = tiny_params(
+        steps=5, batch=4 * turns, micro_batch=4, zero_stage=zero_stage, model=model
+    )
     return params.model_copy(update={"nyu": params.nyu.model_copy(update={"image_size": size})})
 
 
@@ -58,27 +69,29 @@ def _measured_peak(params: Params, root: Path) -> int:
 
 @pytest.fixture(scope="module")
 def empty_rank() -> dict[int, int]:
-    return Baseline(_params("test_maxvit", 1, (64, 64))).result()
+    return Baseline(_params("test_maxvit", 1, SMALL, 1)).result()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", CROPS)
-@pytest.mark.parametrize(("encoder", "zero_stage"), CASES)
+@pytest.mark.parametrize(("encoder", "zero_stage", "size", "turns"), CASES)
 def test_peak_is_within_15_percent_of_the_measured_one(
     encoder: str,
     zero_stage: int,
     size: tuple[int, int],
+    turns: int,
     tmp_path: Path,
     empty_rank: dict[int, int],
 ) -> None:
-    params = _params(encoder, zero_stage, size)
+    params = _params(encoder, zero_stage, size, turns)
     make_project(tmp_path)
     measured = _measured_peak(params, tmp_path)
     frames = SPLITS["train"] * size[0] * size[1] * 9
-    estimate = Estimate(trace_step(params, "nyu", CPU), params.train, 1, 1, empty_rank, frames)
+    trace = trace_step(params, "nyu", CPU)
+    estimate = Estimate(trace, params.train, 1, turns, empty_rank, frames)
     peak = estimate.peak(zero_stage)
     ratio = peak.total / measured
     told = f"estimated {peak.total >> 20} MiB, measured {measured >> 20} MiB, ratio {ratio:.3f}"
-    sys.stderr.write(f"{encoder} {size[0]}x{size[1]} ZeRO-{zero_stage}: {told}\n")
+    sys.stderr.write(f"{encoder} {size[0]}x{size[1]} ZeRO-{zero_stage} x{turns}: {told}\n")
     assert 0.85 < ratio < 1.15, told
-    assert peak.activations > 0.5 * (peak.total - peak.host), "the activations are to dominate"
+    others = peak.weights + peak.optimizer + peak.gradients
+    assert peak.activations > others, "the activations are to dominate"

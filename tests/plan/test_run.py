@@ -14,9 +14,9 @@ import torch
 
 from symbio.params import Params
 from symbio.plan.budget import cost, duration_text
-from symbio.train.device import device_name
 from symbio.train.fingerprint import shape_of
-from symbio.train.measured import Measurement, append_measurement
+from symbio.train.records.measured import Measurement, append_measurement
+from symbio.train.watch.device import device_name
 from tests.train.project import make_project, tiny_params
 
 ROOT = Path(__file__).parents[2]

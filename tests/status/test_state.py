@@ -16,7 +16,7 @@ from symbio.ranks.heartbeat import Heartbeat, heartbeat_file, ranks_folder, writ
 from symbio.status.run import described
 from symbio.status.run import run as status_verb
 from symbio.status.state import RunState, state_of
-from symbio.train.status import STATUS_FILE, State, write_status
+from symbio.train.records.status import STATUS_FILE, State, write_status
 
 NOW = 1_900_000_000.0
 USUAL = Heartbeat(

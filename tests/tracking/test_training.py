@@ -28,7 +28,7 @@ from symbio.tracking import (
 )
 from symbio.tracking.mirror import STATE_TAG
 from symbio.tracking.record import read_record
-from symbio.train.status import write_status
+from symbio.train.records.status import write_status
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,7 +15,8 @@ import torch
 
 from symbio.data.loader import GlobalBatches
 from symbio.ranks.place import Place
-from symbio.train import manifest, objective, snapshot, validate, writer
+from symbio.train import objective, validate
+from symbio.train.checkpoints import manifest, snapshot, writer
 
 
 def _before_step(action: Callable[[int], None]) -> None:

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from symbio.data.order import frame_at
-from symbio.train import manifest
-from symbio.train.checkpoint import folder_of, steps_in
-from symbio.train.journal import read_journal
-from symbio.train.status import read_status
+from symbio.train.checkpoints import manifest
+from symbio.train.checkpoints.checkpoint import folder_of, steps_in
+from symbio.train.records.journal import read_journal
+from symbio.train.records.status import read_status
 from tests.train.faults import (
     kill_in_save,
     nan_loss_at,

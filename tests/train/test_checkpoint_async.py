@@ -19,10 +19,10 @@ import torch
 
 from symbio.params import Params
 from symbio.ranks.place import Place
-from symbio.train import manifest
-from symbio.train.checkpoint import folder_of, read_state, steps_in
-from symbio.train.snapshot import Share, copied, torch_file
-from symbio.train.status import read_status
+from symbio.train.checkpoints import manifest
+from symbio.train.checkpoints.checkpoint import folder_of, read_state, steps_in
+from symbio.train.checkpoints.snapshot import Share, copied, torch_file
+from symbio.train.records.status import read_status
 from tests.train.faults import (
     fills_up,
     kill_in_save,

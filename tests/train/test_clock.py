@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from symbio.ranks.place import Place
-from symbio.train.clock import PARTS, StepClock
-from symbio.train.device import bytes_now, bytes_peak, device_name, peak_flops
-from symbio.train.journal import read_journal
-from symbio.train.measured import Measurement, append_measurement
-from symbio.train.meter import Meter, told
+from symbio.train.records.journal import read_journal
+from symbio.train.records.measured import Measurement, append_measurement
+from symbio.train.watch.clock import PARTS, StepClock
+from symbio.train.watch.device import bytes_now, bytes_peak, device_name, peak_flops
+from symbio.train.watch.meter import Meter, told
 from tests.train.faults import _before_step
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained

@@ -10,7 +10,7 @@ import pytest
 
 from symbio.data.order import frame_at
 from symbio.errors import SymbioError
-from symbio.train.frames import FRAMES_FILE, FramesLog, read_frames
+from symbio.train.records.frames import FRAMES_FILE, FramesLog, read_frames
 from tests.train.faults import kill_at, signal_at
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained

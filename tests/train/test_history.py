@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from symbio.train.history import write_history
-from symbio.train.journal import Journal
+from symbio.train.records.history import write_history
+from symbio.train.records.journal import Journal
 
 
 def test_one_row_a_step_and_a_resume_replaces_what_it_supersedes(tmp_path: Path) -> None:

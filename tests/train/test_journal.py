@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symbio.train.journal import JOURNAL_FILE, Follower, Journal, read_journal
+from symbio.train.records.journal import JOURNAL_FILE, Follower, Journal, read_journal
 
 
 def steps(records: list[dict]) -> list[int]:

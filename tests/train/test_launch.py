@@ -18,8 +18,8 @@ import torch
 from symbio.errors import SymbioError
 from symbio.ranks.settings import Settings, settings_from
 from symbio.train.lock import run_lock
+from symbio.train.records.status import read_status
 from symbio.train.run import run
-from symbio.train.status import read_status
 from tests.train.project import make_project, tiny_params
 from tests.train.test_ranks import RUN, losses, weights
 

@@ -16,11 +16,11 @@ from torch import nn
 
 from symbio.params import Params
 from symbio.ranks.place import Place
-from symbio.train import facts as facts_module
-from symbio.train.facts import Code, Facts, facts_of, ranks_text
 from symbio.train.paths import Paths
-from symbio.train.preflight import clock_warnings, full_disk, mismatches
-from symbio.train.preflight_table import show
+from symbio.train.preflight import facts as facts_module
+from symbio.train.preflight.compare import clock_warnings, full_disk, mismatches
+from symbio.train.preflight.facts import Code, Facts, facts_of, ranks_text
+from symbio.train.preflight.table import show
 from tests.train import faults
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import End, run_ranks, train, trained

@@ -12,7 +12,7 @@ import pytest
 from symbio.errors import SymbioError
 from symbio.ranks.place import Place
 from symbio.ranks.settings import PROFILE_VARIABLE
-from symbio.train.profile import steps_to_trace
+from symbio.train.watch.profile import steps_to_trace
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained
 

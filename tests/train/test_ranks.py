@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from symbio.model.saved import load_network
-from symbio.train.journal import read_journal
-from symbio.train.status import read_status
+from symbio.train.records.journal import read_journal
+from symbio.train.records.status import read_status
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained
 

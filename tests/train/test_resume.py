@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from symbio.params import Params
-from symbio.train.checkpoint import folder_of, read_state, steps_in
-from symbio.train.journal import read_journal
-from symbio.train.status import read_status
+from symbio.train.checkpoints.checkpoint import folder_of, read_state, steps_in
+from symbio.train.records.journal import read_journal
+from symbio.train.records.status import read_status
 from tests.train.faults import kill_at, signal_at
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from symbio.ranks.place import Place
 from symbio.train import rank
-from symbio.train.checkpoint import State, folder_of, read_state
+from symbio.train.checkpoints.checkpoint import State, folder_of, read_state
+from symbio.train.checkpoints.universal import needed
 from symbio.train.session import Session
-from symbio.train.universal import needed
 from tests.train.faults import signal_at
 from tests.train.project import make_project, tiny_params
 from tests.train.ranks import train_on, trained

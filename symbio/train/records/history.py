@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from symbio.train.journal import read_journal
+from symbio.train.records.journal import read_journal
 
 TRAIN_COLUMNS = ("loss", "silog", "semantic", "lr", "gradient_norm")
 VAL_COLUMNS = ("abs_rel", "rmse", "d1", "pseudo_miou")

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from symbio.params import Params
-from symbio.train.clock import COMMUNICATION, PARTS, StepClock
-from symbio.train.device import bytes_peak, device_name, peak_flops
+from symbio.train.watch.clock import COMMUNICATION, PARTS, StepClock
+from symbio.train.watch.device import bytes_peak, device_name, peak_flops
 
 _FORWARDS_A_STEP = 3
 """A backward costs about two forwards; what is recomputed to save memory is no useful work."""

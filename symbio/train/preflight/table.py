@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from symbio.progress import say
-from symbio.train.facts import Facts, Host, hosts_of, ranks_text
+from symbio.train.preflight.facts import Facts, Host, hosts_of, ranks_text
 
 _WIDTH = 120
 """Characters a line where there is no terminal."""

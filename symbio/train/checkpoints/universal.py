@@ -20,8 +20,8 @@ from torch import Tensor
 from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.place import Place
-from symbio.train.checkpoint import BUFFERS, SHARDS, State
-from symbio.train.whole import MODEL_FILE, Whole, read_whole
+from symbio.train.checkpoints.checkpoint import BUFFERS, SHARDS, State
+from symbio.train.checkpoints.whole import MODEL_FILE, Whole, read_whole
 
 Names = tuple[list[str], ...]
 """Parameters by name, group by group in the optimiser's order."""

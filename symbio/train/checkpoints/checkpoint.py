@@ -26,7 +26,7 @@ from symbio.files import read_json
 from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.place import Place
-from symbio.train import manifest
+from symbio.train.checkpoints import manifest
 from symbio.train.weights import saved_buffers
 
 SHARDS = "deepspeed"

@@ -20,8 +20,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from symbio.train.checkpoint import AVERAGE, BUFFERS, STATE, State
-from symbio.train.manifest import HashedFile
+from symbio.train.checkpoints.checkpoint import AVERAGE, BUFFERS, STATE, State
+from symbio.train.checkpoints.manifest import HashedFile
 
 Dump = Callable[[IO[bytes]], object]
 """Writes the content of one file."""

@@ -17,7 +17,7 @@ from symbio.files import whole_file
 from symbio.progress import say
 from symbio.ranks.place import Place
 from symbio.ranks.settings import PROFILE_VARIABLE
-from symbio.train.clock import StepClock
+from symbio.train.watch.clock import StepClock
 
 WARM_UP = 2
 """Steps before those that are traced: the first ones allocate, compile and fill caches."""

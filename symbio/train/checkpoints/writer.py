@@ -26,9 +26,17 @@ from symbio.files import write_json
 from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.place import Place
-from symbio.train import manifest
-from symbio.train.checkpoint import POINTER, SHARDS, State, folder_of, steps_in
-from symbio.train.snapshot import Dump, NoMemory, Share, copied, gathered, own_files, torch_file
+from symbio.train.checkpoints import manifest
+from symbio.train.checkpoints.checkpoint import POINTER, SHARDS, State, folder_of, steps_in
+from symbio.train.checkpoints.snapshot import (
+    Dump,
+    NoMemory,
+    Share,
+    copied,
+    gathered,
+    own_files,
+    torch_file,
+)
 from symbio.train.weights import saved_buffers
 
 _SPARE_BYTES = 16 * 2**20

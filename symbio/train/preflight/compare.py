@@ -17,9 +17,9 @@ from symbio.errors import SymbioError
 from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.place import Place
-from symbio.train.facts import Code, Facts, hosts_of, ranks_text
 from symbio.train.paths import Paths
-from symbio.train.preflight_table import show
+from symbio.train.preflight.facts import Code, Facts, hosts_of, ranks_text
+from symbio.train.preflight.table import show
 
 CLOCK_LIMIT_S = 5.0
 """Clocks further apart are told: the order of messages and journal records is then doubtful."""

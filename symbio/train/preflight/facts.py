@@ -23,8 +23,8 @@ from symbio.lineage import LOCK_FILE, git_state
 from symbio.params import Params
 from symbio.ranks.place import Place
 from symbio.train.claim import recipe_of
-from symbio.train.device import device_name
 from symbio.train.paths import Paths
+from symbio.train.watch.device import device_name
 
 LIBRARIES = ("torch", "deepspeed", "timm", "numpy")
 

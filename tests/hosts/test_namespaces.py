@@ -38,6 +38,14 @@ def reaches(host: Host, other: Host) -> bool:
     return True
 
 
+def asleep(host: Host) -> subprocess.Popen[str]:
+    """A process that has arrived on the host and stays there."""
+    process = host.popen(["sh", "-c", "echo here; exec sleep 100"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    return process
+
+
 def test_hosts_reach_each_other_until_one_is_cut_off() -> None:
     with hosts(3) as (alpha, beta, gamma):
         assert [host.run(["cat", "/proc/sys/kernel/hostname"]) for host in (alpha, beta)] == [
@@ -55,14 +63,16 @@ def test_hosts_reach_each_other_until_one_is_cut_off() -> None:
 
 def test_what_runs_on_a_host_is_seen_and_killed() -> None:
     with hosts(2) as (alpha, beta):
-        sleeping = alpha.popen(["sleep", "100"])
+        sleeping = asleep(alpha)
         assert sleeping.pid in alpha.pids()
         assert beta.pids() == set()
         alpha.kill_all()
         assert sleeping.wait() == -signal.SIGKILL
         assert alpha.pids() == set()
-        left = beta.popen(["sleep", "100"])
+        left = asleep(beta)
     assert left.wait() == -signal.SIGKILL
+    for process in (sleeping, left):
+        process.communicate()
 
 
 def test_hosts_of_a_killed_test_run_are_removed_by_the_next() -> None:

@@ -80,14 +80,14 @@ class Source:
             None if pseudo is None else torch.from_numpy(pseudo),
         )
 
-    def batches(self, keys: list[str], size: int) -> Iterator[list[Example]]:
-        """Every frame once, `size` at a time; the frames of a batch have one shape.
+    def batches(self, groups: list[list[str]]) -> Iterator[list[Example]]:
+        """The frames of `groups`, a group at a time.
 
         The next batch is decoded while the caller works on this one.
         """
         with ThreadPoolExecutor(_LOADERS) as pool:
             waiting = None
-            for group in self.groups(keys, size):
+            for group in groups:
                 loading = [pool.submit(self.load, key) for key in group]
                 if waiting is not None:
                     yield [future.result() for future in waiting]

@@ -62,7 +62,10 @@ class Validation:
         """
         predict = network_predictor(network)
         depth, semantics = DepthScores(self.protocol), SemanticScores(NUM_CLASSES)
-        mine = self.source.batches(self.keys[place.rank :: place.world], self.batch)
+        # Whole batches are dealt out, so that a frame is predicted beside the same others, and to
+        # the same last digit, on any number of ranks.
+        groups = self.source.groups(self.keys, self.batch)
+        mine = self.source.batches(groups[place.rank :: place.world])
         while True:
             beat("validating")
             examples = next(mine, None)

@@ -216,7 +216,8 @@ def test_protocol_of_another_data_set_is_refused(nyu: Any) -> None:
 def test_batches_hold_every_frame_once_and_one_shape(kitti: Any) -> None:
     keys = [key for split in kitti.prepared.splits.values() for key in split]
     for size in (1, 2, 4):
-        batches = list(source_of(kitti).batches(keys, size))
+        source = source_of(kitti)
+        batches = list(source.batches(source.groups(keys, size)))
         assert sorted(e.key for batch in batches for e in batch) == sorted(keys)
         for batch in batches:
             assert len({e.depth_m.shape for e in batch}) == 1

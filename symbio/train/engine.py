@@ -61,6 +61,8 @@ def engine_config(params: TrainParams, world: int, num_weights: int, universal: 
         "stage": params.zero_stage,
         "reduce_bucket_size": bucket,
         "allgather_bucket_size": bucket,
+        # Gloo has no reduce-scatter: DeepSpeed would reduce piece by piece, rank by rank.
+        "reduce_scatter": torch.cuda.is_available(),
     }
     if params.zero_stage == 3:
         # Every weight partitioned, none kept whole: the averaged weights rely on it (ema.py).

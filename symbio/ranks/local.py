@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from symbio.errors import SymbioError
 from symbio.ranks.ending import ERRORS_VARIABLE, RESUME_ME, RankEnd, Report, words_in
 from symbio.ranks.place import LAUNCHER_VARIABLE, RENDEZVOUS_VARIABLE
-from symbio.ranks.settings import num_cpus
+from symbio.ranks.settings import num_cpus, num_gpus
 
 AFTER_FAILURE_S = 5.0
 """How long ranks may go on after one of them failed."""
+
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33)}
+"""On the CPU activations are glibc's to allocate, which by default hands them back to the kernel
+each step and has them zeroed again: keeping them made steps of the sample 7 % faster, at the same
+peak. 32 MiB is the most that every glibc takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class LocalRanks:
         self._ended_by_us: set[int] = set()
         shared = {**os.environ, **work.environment, ERRORS_VARIABLE: self._errors.name}
         shared[LAUNCHER_VARIABLE] = str(os.getpid())
+        if num_gpus() == 0 and _ALLOCATOR.keys().isdisjoint(shared):
+            shared |= _ALLOCATOR
         shared.setdefault("OMP_NUM_THREADS", str(max(1, num_cpus() // share.ranks)))
         if interface is not None:
             shared.setdefault("GLOO_SOCKET_IFNAME", interface)

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from symbio import __version__
@@ -75,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_hosts(train)
     plan = stage("plan", "what a run will do, take and cost, before it starts", _plan)
-    plan.add_argument("--ranks", type=int, help="processes on each host (default: one a GPU)")
+    plan.add_argument("--ranks", help="processes on each host (default: one a GPU)")
+    plan.add_argument("--nodes", type=int, help="number of hosts")
+    plan.add_argument("--hostfile", help="the hosts of a file")
     plan.add_argument("--price", type=float, metavar="PER_HOUR", help="of one host: tell the cost")
     plan.add_argument("--probe", action="store_true", help="time a few micro-batches if need be")
     plan.add_argument("--json", action="store_true", help="print JSON")
@@ -107,7 +110,9 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
     """Flags of `symbio.ranks.settings`; each has a SYMBIO_* variable."""
     hosts = parser.add_argument_group("processes and hosts (docs/hosts.md)")
     hosts.add_argument("--ranks", help="processes on this host (default: one a GPU)")
-    hosts.add_argument("--hostfile", help="start every host of this file over ssh")
+    hosts.add_argument(
+        "--hostfile", help="start every host of this file over ssh (default: infra/hosts, if there)"
+    )
     hosts.add_argument("--nodes", help="number of hosts, when the command is typed on each")
     hosts.add_argument("--node-rank", help="which of them this is, from 0")
     hosts.add_argument("--master", metavar="HOST:PORT", help="address of node 0")
@@ -174,15 +179,21 @@ def _train(arguments: argparse.Namespace) -> int:
         "host_timeout_s": arguments.host_timeout,
         "grace_s": arguments.grace,
     }
-    return train(params, arguments.dataset, _ROOT, settings_from(flags), arguments.resume)
+    settings = settings_from(flags, root=_ROOT)
+    return train(params, arguments.dataset, _ROOT, settings, arguments.resume)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
     params = load_params()
     from symbio.plan.run import run
+    from symbio.ranks.settings import settings_from
 
-    dataset, ranks, price = arguments.dataset, arguments.ranks, arguments.price
-    return run(params, dataset, _ROOT, ranks, price, arguments.probe, arguments.json)
+    flags = {"ranks": arguments.ranks, "hostfile": arguments.hostfile}
+    settings = settings_from(flags, root=_ROOT)
+    if arguments.nodes is not None:
+        settings = replace(settings, nodes=arguments.nodes, hostfile=None)
+    dataset, price = arguments.dataset, arguments.price
+    return run(params, dataset, _ROOT, settings, price, arguments.probe, arguments.json)
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

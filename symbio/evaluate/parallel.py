@@ -32,9 +32,13 @@ def one_thread_an_operation() -> Iterator[int]:
 
 
 def in_parallel(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
-    """Results of `work` in the order of `items`, up to `workers` of them worked on at a time."""
+    """Results of `work` in the order of `items`, up to `workers` of them worked on at a time.
+
+    Each runs torch's CPU operations in one thread.
+    """
     if workers == 1:
-        yield from map(work, items)
+        with one_thread_an_operation():
+            yield from map(work, items)
         return
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:

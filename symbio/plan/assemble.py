@@ -19,6 +19,7 @@ from symbio.plan.plan import Plan
 from symbio.plan.probe import micro_batch_s
 from symbio.plan.stages import StagesQuestion
 from symbio.plan.trace import StepTrace, trace_step, training_size
+from symbio.ranks.launch import expected_nodes, expected_ranks
 from symbio.ranks.settings import Settings
 from symbio.train.fingerprint import shape_of
 from symbio.train.paths import Paths
@@ -42,7 +43,7 @@ def assemble(
     paths, train = Paths(root, dataset), params.train
     device = torch.device("cpu" if baseline is not None else "cuda")
     name = device_name(device)
-    world = settings.ranks * settings.nodes
+    world, nodes = expected_ranks(settings), expected_nodes(settings)
     turns = max(1, train.batch // (train.micro_batch * world))
     problems = [fit.division_problem(train, world)]
     trace: StepTrace | None = None
@@ -86,11 +87,11 @@ def assemble(
         duration = Duration(seconds, "probed, without data and communication")
     cost = None
     if price_an_hour is not None and duration is not None:
-        cost = budget.cost(duration.step_s * train.steps, settings.nodes, price_an_hour)
+        cost = budget.cost(duration.step_s * train.steps, nodes, price_an_hour)
     return Plan(
         dataset=dataset,
         device=name,
-        hosts=settings.nodes,
+        hosts=nodes,
         ranks=world,
         batch=train.batch,
         micro_batch=train.micro_batch,

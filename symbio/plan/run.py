@@ -28,7 +28,7 @@ def run(
     params: Params,
     dataset: str,
     root: Path = Path("."),
-    ranks: int | None = None,
+    settings: Settings | None = None,
     price_an_hour: float | None = None,
     probe: bool = False,
     as_json: bool = False,
@@ -39,7 +39,7 @@ def run(
         params: of the run.
         dataset: "nyu" or "kitti".
         root: the project's folder.
-        ranks: on each host; None: as `symbio train` would start.
+        settings: on which ranks and hosts; None: as `symbio train` would start.
         price_an_hour: of one host, in any currency.
         probe: run a few micro-batches if no run of this shape was measured.
         as_json: print JSON instead of the table.
@@ -47,7 +47,7 @@ def run(
     Returns:
         0 if all fits, 2 if something does not fit or divide.
     """
-    settings = settings_from({"ranks": ranks})
+    settings = settings or settings_from(root=root)
     plan = plan_of(params, dataset, root, settings, price_an_hour, probe)
     _store(plan, params, root)
     if as_json:

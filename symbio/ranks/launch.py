@@ -61,6 +61,13 @@ def expected_ranks(settings: Settings) -> int:
     return sum(host.slots or settings.ranks for host in read_hostfile(settings.hostfile))
 
 
+def expected_nodes(settings: Settings) -> int:
+    """Hosts of the whole run."""
+    if settings.hostfile is None:
+        return settings.nodes
+    return len(read_hostfile(settings.hostfile))
+
+
 def _leading(
     work: Work, settings: Settings, check: Callable[[int], None], while_running: Callable[[], None]
 ) -> Verdict:

@@ -26,6 +26,9 @@ HOST_TIMEOUT_VARIABLE = "SYMBIO_HOST_TIMEOUT"
 GRACE_VARIABLE = "SYMBIO_GRACE"
 PROFILE_VARIABLE = "SYMBIO_PROFILE"
 
+HOSTFILE = Path("infra/hosts")
+"""The project's hostfile, taken where nothing else says on which hosts to run."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -54,6 +57,7 @@ class Settings:
 def settings_from(
     flags: Mapping[str, object | None] | None = None,
     environment: Mapping[str, str] = os.environ,
+    root: Path = Path(),
 ) -> Settings:
     """Put the settings of this process together.
 
@@ -61,6 +65,8 @@ def settings_from(
         flags: of the command line, by the names of `Settings` (master as "host:port"); None or
             absent: not given.
         environment: the process's.
+        root: the project's folder; its infra/hosts, if there is one, is the hostfile unless
+            something says otherwise (`nodes` 1: this host alone).
 
     Raises:
         SymbioError: a value is malformed, or values contradict each other; names flag or variable.
@@ -84,6 +90,8 @@ def settings_from(
         return default if given is None else _seconds(*given)
 
     hostfile = value("hostfile", HOSTFILE_VARIABLE)
+    if hostfile is None and value("nodes", NODES_VARIABLE) is None and (root / HOSTFILE).is_file():
+        hostfile = str(root / HOSTFILE), str(HOSTFILE)
     nodes = count("nodes", NODES_VARIABLE, 1, 1)
     given_master = value("master", MASTER_VARIABLE)
     settings = Settings(

@@ -55,7 +55,7 @@ def run(
     """
     paths = Paths(root, dataset)
     recipe = recipe_of(params, paths)
-    settings = settings or settings_from()
+    settings = settings or settings_from(root=root)
     if settings.nodes == 1 and settings.hostfile is None:
         accumulation(params.train, settings.ranks)
     if step_of(resume) is None and finished_before(paths.run, recipe):

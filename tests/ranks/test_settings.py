@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from symbio.errors import SymbioError
+from symbio.ranks.launch import expected_nodes, expected_ranks
 from symbio.ranks.settings import Settings, default_ranks, settings_from, step_timeout_s
 from symbio.ranks.slurm import rank_from
 
@@ -106,3 +107,16 @@ def test_slurm_without_scontrol_says_what_to_set(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SymbioError, match="set SYMBIO_MASTER=HOST:PORT"):
         settings_from({}, STEP)
     assert settings_from({}, {**STEP, "SYMBIO_MASTER": "gpu07:1234"}).master == ("gpu07", 1234)
+
+
+def test_the_projects_hostfile_is_taken_unless_something_says_otherwise(tmp_path: Path) -> None:
+    assert settings_from({}, {}, tmp_path).hostfile is None
+    hostfile = tmp_path / "infra" / "hosts"
+    hostfile.parent.mkdir()
+    hostfile.write_text("gpu-a slots=2\ngpu-b slots=3\n")
+    settings = settings_from({"ranks": "1"}, {}, tmp_path)
+    assert settings.hostfile == hostfile
+    assert (expected_ranks(settings), expected_nodes(settings)) == (5, 2)
+    alone = settings_from({"ranks": "1", "nodes": "1"}, {}, tmp_path)
+    assert (alone.hostfile, expected_ranks(alone), expected_nodes(alone)) == (None, 1, 1)
+    assert settings_from({}, {"SYMBIO_HOSTFILE": "other"}, tmp_path).hostfile == Path("other")

@@ -174,6 +174,8 @@ def main() -> int:
     if reason is not None:
         print(reason)
         return 1
+    # A shell starts what it puts in the background deaf to Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with hosts() as made, contextlib.suppress(KeyboardInterrupt):
         for host in made:
             print(f"{host.name} {host.address}: ip netns exec {host.namespace} bash", flush=True)

@@ -48,7 +48,7 @@ lint: $(READY)  ## style and types
 	ruff format --check .
 	mypy
 
-bench: $(READY)  ## measure: rendering, preparing, loading, evaluating
+bench: $(READY)  ## measure: rendering, preparing, training beside plain PyTorch
 	@for file in benchmarks/*.py; do echo "== $$file"; python $$file || exit 1; done
 
 lock: $(READY)  ## resolve the dependencies anew

@@ -44,7 +44,7 @@ def main() -> None:
         for ranks, stage in RUNS:
             out = folder / "out.json"
             arguments = [str(folder), str(stage), str(out)]
-            run_here("benchmarks.training_rank", arguments, ranks)
+            run_here("benchmarks.ranks.training", arguments, ranks)
             found = json.loads(out.read_text())
             ours, plain = 1e3 * found["ours"], 1e3 * found["bare"]
             row = f"{ours:.1f}", f"{plain:.1f}", f"{found['ratio']:.3f}"

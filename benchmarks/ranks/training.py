@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import statistics
 import sys
 import time
@@ -82,7 +83,7 @@ class Bare:
         return float(loss.detach())
 
 
-def measure(place: Place, folder: Path, stage: int, bare_wanted: bool) -> dict[str, float]:
+def measure(place: Place, folder: Path, stage: int) -> dict[str, float]:
     """Medians of this rank, in seconds, and what checkpoints cost."""
     params = load_params(folder / "params.yaml")
     params = params.model_copy(
@@ -109,17 +110,17 @@ def measure(place: Place, folder: Path, stage: int, bare_wanted: bool) -> dict[s
                 if kind == "ours":
                     take_step(session, line)
                     ours.append(_now(device) - begun)
-                elif bare_wanted:
+                else:
                     bare.step(batches)
                     theirs.append(_now(device) - begun)
-        found = {"ours": statistics.median(ours[WARM_UP:])}
-        if bare_wanted:
-            found["bare"] = statistics.median(theirs[WARM_UP:])
-            pairs = zip(ours[WARM_UP:], theirs[WARM_UP:], strict=True)
-            found["ratio"] = statistics.median(a / b for a, b in pairs)
+        pairs = list(zip(ours, theirs, strict=True))[WARM_UP:]
+        found = {
+            "ours": statistics.median(pair[0] for pair in pairs),
+            "bare": statistics.median(pair[1] for pair in pairs),
+            "ratio": statistics.median(pair[0] / pair[1] for pair in pairs),
+        }
         found |= _checkpoints(session, line, found["ours"], device)
     pulse.close()
-    session.batches = None  # type: ignore[assignment]
     return found
 
 
@@ -156,11 +157,11 @@ def _now(device: torch.device) -> float:
 
 
 def main() -> int:
-    """`python -m benchmarks.training_rank FOLDER STAGE OUT`, on any number of ranks."""
+    """`python -m benchmarks.ranks.training FOLDER STAGE OUT`, on any number of ranks."""
     folder, stage, out = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 
     def work(place: Place, stop: StopRequest) -> int:
-        found = measure(place, folder, stage, bare_wanted=True)
+        found = measure(place, folder, stage)
         if place.first:
             out.write_text(json.dumps(found))
         group.wait_for_all()
@@ -172,6 +173,4 @@ def main() -> int:
 if __name__ == "__main__":
     code = main()
     sys.stderr.flush()
-    import os
-
-    os._exit(code)
+    os._exit(code)  # as every rank: shutdown would wait for communication threads

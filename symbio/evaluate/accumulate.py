@@ -20,7 +20,7 @@ from symbio.errors import SymbioError
 from symbio.evaluate.confusion import Confusion, confusion_matrix
 from symbio.evaluate.metrics import NUM_SUMS, metrics_from_sums
 from symbio.evaluate.protocol import Protocol
-from symbio.evaluate.sharing import gathered, summed_over_ranks
+from symbio.ranks.sharing import gathered, summed_over_ranks
 
 Rows = dict[str, tuple[float, ...]]
 """Key of a frame -> numbers."""

@@ -18,9 +18,9 @@ from symbio.data.shards import Shards
 from symbio.evaluate.confusion import Confusion
 from symbio.evaluate.examples import scored_box
 from symbio.evaluate.protocol import Protocol
-from symbio.evaluate.sharing import ALONE, agreed, summed_over_ranks
 from symbio.progress import track
 from symbio.ranks.place import Place
+from symbio.ranks.sharing import ALONE, agreed, summed_over_ranks
 
 _LEVELS = 2**16
 _WHOLE_FRAME = 2**45

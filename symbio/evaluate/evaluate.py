@@ -23,9 +23,9 @@ from symbio.evaluate.parallel import in_parallel
 from symbio.evaluate.predictors import Guess, Predictor
 from symbio.evaluate.protocol import Box, Protocol
 from symbio.evaluate.ranges import RangeScores, range_edges
-from symbio.evaluate.sharing import ALONE, gathered
 from symbio.progress import track
 from symbio.ranks.place import Place
+from symbio.ranks.sharing import ALONE, gathered
 
 BATCH = {"cpu": 2, "cuda": 8}
 """Frames of one forward, by the kind of device. Changes no more of a score than its last bits."""

@@ -21,7 +21,6 @@ from symbio.evaluate.parallel import one_thread_an_operation
 from symbio.evaluate.predictors import Predictor, constant_predictor, network_predictor
 from symbio.evaluate.protocol import Protocol
 from symbio.evaluate.report import write_report
-from symbio.evaluate.sharing import ALONE, agreed
 from symbio.files import whole_folder, write_json
 from symbio.model.network import SymbioticNetwork, build_network
 from symbio.model.saved import load_network
@@ -29,6 +28,7 @@ from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.entry import be_a_rank
 from symbio.ranks.place import Place
+from symbio.ranks.sharing import ALONE, agreed
 from symbio.ranks.stop import StopRequest
 
 UNTRAINED_SEED = 0

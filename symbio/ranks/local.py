@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from symbio.errors import SymbioError
-from symbio.ranks.ending import ERRORS_VARIABLE, RESUME_ME, RankEnd, Report, words_in
+from symbio.ranks.ending import ERRORS_VARIABLE, FAILED, RESUME_ME, RankEnd, Report, words_in
 from symbio.ranks.place import LAUNCHER_VARIABLE, RENDEZVOUS_VARIABLE
 from symbio.ranks.settings import num_cpus, num_gpus
 
@@ -185,7 +185,7 @@ def run_here(
         raise SymbioError(f"{who}{report.words[0].message}")
     for end in report.ends:
         if end.code != 0:
-            raise SymbioError(f"{module}: {end}", exit_code=1)
+            raise SymbioError(f"{module}: {end}", FAILED)
 
 
 def listen_locally() -> socket.socket:

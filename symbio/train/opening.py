@@ -18,12 +18,12 @@ from symbio.data.frame import NUM_CLASSES
 from symbio.data.loader import GlobalBatches
 from symbio.data.shards import Shards
 from symbio.errors import SymbioError
-from symbio.evaluate.sharing import agreed
 from symbio.model.network import SymbioticNetwork
 from symbio.params import Params, TrainParams
 from symbio.ranks import group
 from symbio.ranks.place import Place
 from symbio.ranks.pulse import Pulse
+from symbio.ranks.sharing import agreed
 from symbio.ranks.stop import StopRequest
 from symbio.train.checkpoints import checkpoint, universal
 from symbio.train.checkpoints.checkpoint import State

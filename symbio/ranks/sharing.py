@@ -1,4 +1,4 @@
-"""What the ranks of an evaluation tell each other; without a process group, nothing."""
+"""What ranks tell each other where there may be only one, and no process group at all."""
 
 from __future__ import annotations
 

@@ -18,6 +18,10 @@ TINY: dict[str, dict[str, Any]] = {
     "train": {"steps": 4, "batch": 4, "micro_batch": 2, "checkpoint_every": 2, "validate_every": 2},
 }
 
+_FILES = (
+    "dvc.yaml", ".dvcignore", ".gitignore", "prefect.yaml", "pyproject.toml", "requirements.lock",
+)  # fmt: skip
+
 
 def environment(project: Path) -> dict[str, str]:
     """This environment, with the project's own code first and no tracking server."""
@@ -49,9 +53,9 @@ def make_project(folder: Path) -> Path:
     """Copy what a clone holds into `folder`, make params tiny, commit."""
     folder.mkdir(parents=True, exist_ok=True)
     unwanted = shutil.ignore_patterns("tmp", "cache", "__pycache__", "mlflow.db*", "artifacts")
-    for name in ("symbio", ".dvc", "mlruns"):
+    for name in ("symbio", "flows", "infra", ".dvc", "mlruns"):
         shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
-    for name in ("dvc.yaml", ".dvcignore", ".gitignore", "pyproject.toml", "requirements.lock"):
+    for name in _FILES:
         shutil.copy(ROOT / name, folder / name)
     values = yaml.safe_load((ROOT / "symbio/presets/sample.yaml").read_text())
     for section, changes in TINY.items():

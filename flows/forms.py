@@ -1,0 +1,55 @@
+"""The parameters that flows share: as Prefect's form shows them, and on a command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from symbio.params import DATASETS
+from symbio.presets import PRESETS
+
+Dataset = Annotated[Literal["nyu", "kitti"], Field(description="The data set.")]
+Preset = Annotated[
+    Literal["sample", "paper"] | None,
+    Field(description="A whole params file that ships; none: params.yaml of the checkout."),
+]
+Overrides = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description='Other values for keys of params.yaml: {"nearfarmix.probability": 0.5}. '
+        "The run then works in a worktree of its own, below workspaces/."
+    ),
+]
+Ranks = Annotated[
+    int | None,
+    Field(ge=1, description="Processes on each host; none: one a GPU, or two on a CPU."),
+]
+Hosts = Annotated[
+    list[str] | None,
+    Field(description="Hosts to train on, reached by ssh; none: infra/hosts, else the worker's."),
+]
+
+
+def parsed(description: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """A command line as a flow's parameters: dataset, preset, overrides.
+
+    Ends the process with code 2 on a mistake, as argparse does.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("dataset", choices=DATASETS)
+    presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+    parser.add_argument("--preset", choices=presets, help="a whole params file that ships")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="another value for a key of params.yaml, as YAML; may be repeated",
+    )  # fmt: skip
+    chosen = vars(parser.parse_args(arguments))
+    for text in chosen["overrides"]:
+        if "=" not in text:
+            parser.error(f"--set {text}: give KEY=VALUE")
+    pairs = [text.partition("=") for text in chosen["overrides"]]
+    return {**chosen, "overrides": {key: yaml.safe_load(value) for key, _, value in pairs}}

@@ -1,0 +1,183 @@
+"""The task that runs one DVC stage, or one `symbio` verb."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import CacheKeyFnPolicy
+from prefect.concurrency.sync import concurrency
+from prefect.context import TaskRunContext
+from prefect.runtime import flow_run
+from prefect.tasks import exponential_backoff
+
+from flows.command import Ended, run_command
+from flows.errors import CommandFailed, TryAgain, worth_a_retry
+from flows.machines import Machines, where
+from flows.page.progress import shown_progress
+from flows.pipeline import input_key, output_hashes, outputs_in_place
+from flows.turns import turn
+from symbio.ranks.ending import RESUME_ME
+
+WORK = Path(".dvc/tmp/flows")
+"""What commands tell and print, and the locks; below the checkout, never versioned."""
+
+NO_MACHINES = Machines()
+
+_RETRIES = 5
+_FIRST_PAUSE_S = 5
+_LEASE_S = 60
+"""A training that vanished gives its place in the concurrency limit back after this time."""
+_BUSY = ("Unable to acquire lock", "is busy", "failed to acquire lock")
+"""What DVC prints when a person's own `dvc` is at work in the same checkout."""
+_BUSY_PAUSE_S = 3.0
+
+
+def run_stage(root: Path, stage: str, machines: Machines) -> dict[str, Any]:
+    """Run DVC stage `stage` ("train@nyu") of the checkout `root` as a task.
+
+    A stage whose inputs have not changed since a flow ran it is not even asked for, as long as its
+    outputs are in place.
+
+    Returns:
+        stage, outcome ("ran", "unchanged"), seconds, outputs (path -> DVC's hash).
+
+    Raises:
+        CommandFailed: after the retries that can help.
+    """
+    tuned = _stage.with_options(
+        name=stage.split("@")[0],
+        task_run_name=stage,
+        refresh_cache=not outputs_in_place(root, stage),
+    )
+    began = time.monotonic()
+    result: dict[str, Any] = tuned(str(root), stage, machines)
+    if result["at"] < time.time() - (time.monotonic() - began) - 1.0:
+        return {**result, "outcome": "cached", "seconds": time.monotonic() - began}
+    return result
+
+
+def run_verb(
+    root: Path, name: str, command: Sequence[str], machines: Machines = NO_MACHINES
+) -> str:
+    """Run a command that is no stage as a task called `name`; returns what it printed last.
+
+    Raises:
+        CommandFailed: after the retries that can help.
+    """
+    tuned = _verb.with_options(name=name.split("@")[0], task_run_name=name)
+    told: str = tuned(str(root), name, list(command), machines)
+    return told
+
+
+def _key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Inputs of the stage; where its result is sent belongs to them."""
+    store = os.environ.get("MLFLOW_TRACKING_URI", "")
+    return f"{input_key(Path(parameters['root']), parameters['stage'])}-{store}"
+
+
+@task(
+    cache_policy=CacheKeyFnPolicy(cache_key_fn=_key),
+    persist_result=True,
+    result_serializer="json",
+    retries=_RETRIES,
+    retry_delay_seconds=exponential_backoff(_FIRST_PAUSE_S),
+    retry_jitter_factor=0.2,
+    retry_condition_fn=worth_a_retry,
+)
+def _stage(root: str, stage: str, machines: Machines) -> dict[str, Any]:
+    checkout = Path(root)
+    say = get_run_logger().info
+    folder = checkout / WORK / stage
+    lock = checkout / WORK / f"{stage}.lock"
+    with turn(lock, _run_name(), say) as held, _place(stage), shown_progress(folder, stage):
+        ended = _repro(checkout, stage, folder, machines, held)
+    judge(ended, stage)
+    return {
+        "stage": stage,
+        "outcome": "ran" if ended.ending else "unchanged",
+        "seconds": ended.seconds,
+        "outputs": output_hashes(checkout, stage),
+        "at": time.time(),
+    }
+
+
+@task(
+    retries=_RETRIES,
+    retry_delay_seconds=exponential_backoff(_FIRST_PAUSE_S),
+    retry_jitter_factor=0.2,
+    retry_condition_fn=worth_a_retry,
+)
+def _verb(root: str, name: str, command: list[str], machines: Machines) -> str:
+    checkout = Path(root)
+    say = get_run_logger().info
+    folder = checkout / WORK / name
+    lock = checkout / WORK / f"{name}.lock"
+    with turn(lock, _run_name(), say) as held, shown_progress(folder, name):
+        ended = run_command(command, checkout, folder, say, _variables(folder, machines), [held])
+    judge(ended, name)
+    return ended.tail
+
+
+def judge(ended: Ended, name: str) -> None:
+    """Raise what the end of a command means; nothing where all went well."""
+    if ended.code == 0:
+        return
+    ending = ended.ending
+    if ending is None and "ERROR" in ended.tail and "failed to run" not in ended.tail:
+        # DVC itself refused: no stage ran.
+        raise CommandFailed(f"{name}: {_errors(ended.tail)}")
+    if ending is None:
+        raise TryAgain(f"{name}: was killed, or its machine was; the same command continues")
+    if ending["exit_code"] == RESUME_ME:
+        raise TryAgain(f"{name}: {ending['message'] or 'was stopped before its end'}")
+    raise CommandFailed(f"{name}: {ending['message'] or f'failed:{chr(10)}{ended.tail}'}")
+
+
+def _repro(root: Path, stage: str, folder: Path, machines: Machines, held: int) -> Ended:
+    """`dvc repro` of one stage; waits while a person's own dvc holds a lock."""
+    say = get_run_logger().info
+    told = False
+    while True:
+        variables = _variables(folder, machines)
+        ended = run_command(_command(stage), root, folder, say, variables, [held])
+        busy = ended.code != 0 and any(words in ended.tail for words in _BUSY)
+        if not busy or ended.ending is not None:
+            return ended
+        if not told:
+            say(f"waiting: another DVC process is at work in {root}")
+            told = True
+        time.sleep(_BUSY_PAUSE_S)
+
+
+def _variables(folder: Path, machines: Machines) -> dict[str, str]:
+    """What the command is told of machines; a hostfile lies beside its folder."""
+    return machines.environment(folder.with_name(f"{folder.name}-hosts"))
+
+
+def _command(stage: str) -> list[str]:
+    repro = ["dvc", "repro", "--single-item", stage]
+    if where() == "slurm" and stage.startswith("train@"):
+        return ["bash", "infra/slurm/submit.sh", stage]
+    return repro
+
+
+def _place(stage: str) -> AbstractContextManager[None]:
+    """One training at a time in a pool (`infra.register` makes the limits)."""
+    pool = where()
+    if pool is None or not stage.startswith("train@"):
+        return nullcontext()
+    return concurrency(f"training-{pool}", occupy=1, lease_duration=_LEASE_S)
+
+
+def _run_name() -> str:
+    return f"{flow_run.get_flow_name()}/{flow_run.get_name()}"
+
+
+def _errors(text: str) -> str:
+    return "; ".join(line for line in text.splitlines() if "ERROR" in line)

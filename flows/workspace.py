@@ -1,0 +1,143 @@
+"""Where a flow works: the checkout itself, or a worktree of it for other parameters.
+
+A flow that is asked for other parameters than those in params.yaml must not change the file under
+another flow, or under a person. It gets a git worktree of its own in workspaces/, which shares the
+DVC cache (what is the same is taken from there, and not computed again) and the embedded MLflow
+store. The same parameters mean the same worktree, so that the same command continues.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from symbio.errors import SymbioError
+from symbio.files import whole_file
+from symbio.params import DATASETS, Params, load_params, parse_params
+from symbio.presets import PRESETS
+from symbio.tracking.store import open_store
+
+WORKSPACES = Path("workspaces")
+
+
+def wanted_params(root: Path, preset: str | None, overrides: Mapping[str, Any]) -> Params:
+    """params.yaml, or a preset, with values of dotted keys replaced.
+
+    Raises:
+        SymbioError: an override names no parameter, or the values do not hold.
+    """
+    source = root / "params.yaml" if preset is None else PRESETS / f"{preset}.yaml"
+    if not source.is_file():
+        raise SymbioError(f"preset: there is no {preset!r}")
+    values = load_params(source).model_dump(mode="json")
+    for key, value in overrides.items():
+        _put(values, key, value)
+    return parse_params(values, "overrides")
+
+
+def workspace_for(root: Path, params: Params) -> Path:
+    """The folder to work in with `params`: `root` where its params.yaml holds the same values.
+
+    Raises:
+        SymbioError: `root` is no git checkout with a commit.
+    """
+    if load_params(root / "params.yaml") == params:
+        return root
+    values = params.model_dump(mode="json")
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    folder = root / WORKSPACES / digest
+    with _alone(root / WORKSPACES / f".{digest}.lock"):
+        if not (folder / "params.yaml").is_file():
+            _make(root, folder, values)
+    return folder
+
+
+def _make(root: Path, folder: Path, values: dict[str, Any]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _git(root, "worktree", "prune")
+    _git(root, "worktree", "add", "--detach", "--force", str(folder.resolve()), "HEAD")
+    changes = _git(root, "diff", "--binary", "HEAD", "--", ".", ":!params.yaml", ":!dvc.lock")
+    if changes.strip():
+        _git(folder, "apply", "--whitespace=nowarn", "-", given=changes)
+    _share_data(root, folder)
+    _share_store(root, folder)
+    # Last: its being there says that the worktree is complete.
+    with whole_file(folder / "params.yaml") as aside:
+        aside.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def _share_data(root: Path, folder: Path) -> None:
+    """The same DVC cache, and what is already made; raw data by links."""
+    (folder / "params.yaml").unlink()
+    cache = (root / ".dvc" / "cache").resolve()
+    local = folder / ".dvc" / "config.local"
+    own = root / ".dvc" / "config.local"
+    text = own.read_text(encoding="utf-8") if own.is_file() else ""
+    local.write_text(
+        f'{text}\n[cache]\n    dir = {cache}\n    type = "reflink,hardlink,copy"\n',
+        encoding="utf-8",
+    )
+    if (root / "dvc.lock").is_file():
+        shutil.copyfile(root / "dvc.lock", folder / "dvc.lock")
+    for dataset in DATASETS:
+        raw = root / "data" / "raw" / dataset
+        if raw.exists():
+            link = folder / "data" / "raw" / dataset
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(raw.resolve())
+    # What cannot be had from the cache is made again by the stages.
+    command = [sys.executable, "-m", "dvc", "checkout", "--quiet", "--force", "--allow-missing"]
+    shutil.copyfile(root / "params.yaml", folder / "params.yaml")
+    subprocess.run(command, cwd=folder, check=False, capture_output=True)
+    (folder / "params.yaml").unlink()
+
+
+def _share_store(root: Path, folder: Path) -> None:
+    """The embedded MLflow store of `root`; a server is everybody's anyway."""
+    if "://" in os.environ.get("MLFLOW_TRACKING_URI", ""):
+        return
+    open_store(root)
+    (root / "mlruns" / "artifacts").mkdir(exist_ok=True)
+    for name in ("mlflow.db", "artifacts"):
+        (folder / "mlruns" / name).symlink_to((root / "mlruns" / name).resolve())
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    section: Any = values
+    for parent in parents:
+        section = section.get(parent) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or last not in section:
+        raise SymbioError(f"overrides: {key!r} is no key of params.yaml")
+    section[last] = value
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _git(folder: Path, *arguments: str, given: str | None = None) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, input=given, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SymbioError(
+            f"{folder}: `git {arguments[0]}` failed ({done.stderr.strip()}); parameters other than "
+            "params.yaml's need a git checkout with a commit"
+        )
+    return done.stdout

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from prefect import flow
-from pydantic import Field
 
-from flows.forms import Overrides, Preset, Ranks
+from flows.forms import Described, Overrides, Preset, Ranks
 from flows.machines import Machines
 from flows.pipeline_run import open_workspace, run_stages
 from flows.stage import run_verb
 
-Suite = Annotated[str, Field(description="A suite of `ablations` in params.yaml, e.g. symbiosis.")]
+Suite = Annotated[str, Described("A suite of `ablations` in params.yaml, e.g. symbiosis.")]
 
 
 @flow(name="ablate-nyu")

@@ -95,7 +95,7 @@ def _variables(root: Path, folder: Path) -> dict[str, str]:
 
 
 def _found(command: Sequence[str]) -> list[str]:
-    program = Path(sys.executable).with_name(command[0])
+    program = Path(sys.executable).parent / command[0]
     return [str(program) if program.is_file() else command[0], *command[1:]]
 
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from prefect import flow
-from pydantic import Field
+from pydantic import StringConstraints
 
-from flows.forms import Dataset
+from flows.forms import Dataset, Described
 from flows.machines import Machines
 from flows.pipeline_run import open_workspace, run_stages
 from flows.stage import run_verb
 
 Model = Annotated[
-    str | None,
-    Field(
-        pattern=r"^models:/",
-        description="models:/NAME/VERSION or models:/NAME@ALIAS; none: the data set's champion.",
-    ),
+    Annotated[str, StringConstraints(pattern=r"^models:/")] | None,
+    Described("models:/NAME/VERSION or models:/NAME@ALIAS; none: the data set's champion."),
 ]
 Protocol = Annotated[
-    str | None, Field(description="A protocol of docs/protocols.md; none: the one in params.yaml.")
+    str | None, Described("A protocol of docs/protocols.md; none: the one in params.yaml.")
 ]
-Split = Annotated[Literal["test", "val", "train"], Field(description="Which frames.")]
+Split = Annotated[Literal["test", "val", "train"], Described("Which frames.")]
 
 
 @flow(name="evaluate")

@@ -4,33 +4,48 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import GetJsonSchemaHandler, PositiveInt
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from symbio.params import DATASETS
 from symbio.presets import PRESETS
 
-Dataset = Annotated[Literal["nyu", "kitti"], Field(description="The data set.")]
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Explains a type in Prefect's form; Prefect drops the description of a pydantic Field."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "description": self.text}
+
+
+Dataset = Annotated[Literal["nyu", "kitti"], Described("The data set.")]
 Preset = Annotated[
     Literal["sample", "paper"] | None,
-    Field(description="A whole params file that ships; none: params.yaml of the checkout."),
+    Described("A whole params file that ships; none: params.yaml of the checkout."),
 ]
 Overrides = Annotated[
     dict[str, Any] | None,
-    Field(
-        description='Other values for keys of params.yaml: {"nearfarmix.probability": 0.5}. '
+    Described(
+        'Other values for keys of params.yaml: {"nearfarmix.probability": 0.5}. '
         "The run then works in a worktree of its own, below workspaces/."
     ),
 ]
 Ranks = Annotated[
-    int | None,
-    Field(ge=1, description="Processes on each host; none: one a GPU, or two on a CPU."),
+    PositiveInt | None, Described("Processes on each host; none: one a GPU, or two on a CPU.")
 ]
 Hosts = Annotated[
     list[str] | None,
-    Field(description="Hosts to train on, reached by ssh; none: infra/hosts, else the worker's."),
+    Described("Hosts to train on, reached by ssh; none: infra/hosts, else the worker's."),
 ]
 
 

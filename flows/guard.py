@@ -3,9 +3,9 @@
     python -m flows.guard GRACE_S COMMAND...
 
 When the guard gets SIGTERM, or its parent is gone (killed, even by -9), the command is asked to
-stop: SIGTERM to what DVC started, so that a training writes its checkpoint and DVC frees its locks
-in order. What is left after GRACE_S is killed, whatever sessions it made for itself: the guard
-adopts every orphan below it. Exits with the command's code.
+stop: SIGTERM, and to what it runs if it is DVC, so that a training writes its checkpoint and DVC
+frees its locks in order. What is left after GRACE_S is killed, whatever sessions it made for
+itself: the guard adopts every orphan below it. Exits with the command's code.
 
 Imports little: it starts in a tenth of a second.
 """
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -36,12 +37,13 @@ def main(arguments: list[str]) -> int:
     _adopt_orphans()
     asked = _Asked()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    while child.poll() is None:
-        if asked.to_stop or os.getppid() != parent:
-            _stop(child, grace_s)
-            break
+    stopped = False
+    while child.poll() is None and not stopped:
+        stopped = asked.to_stop or os.getppid() != parent
+        if stopped:
+            _stop(child, command, grace_s)
         time.sleep(_LOOK_S)
-    _end(_below(os.getpid()), 0.0 if asked.to_stop else _LEFTOVERS_S)
+    _end(_below(os.getpid()), 0.0 if stopped else _LEFTOVERS_S)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
@@ -64,10 +66,10 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _stop(child: subprocess.Popen[bytes], grace_s: float) -> None:
-    """Ask what the command started to stop, and wait for the command."""
-    started = list(_work(child.pid))
-    for process in started or [psutil.Process(child.pid)]:
+def _stop(child: subprocess.Popen[bytes], command: list[str], grace_s: float) -> None:
+    """Ask the command to stop, or, if it is DVC, the stage that it runs; wait for its end."""
+    stage = list(_work(child.pid)) if Path(command[0]).name == "dvc" else []
+    for process in stage or [psutil.Process(child.pid)]:
         _signal(process, signal.SIGTERM)
     until = time.monotonic() + grace_s
     while child.poll() is None and time.monotonic() < until:

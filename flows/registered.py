@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from flows.errors import CommandFailed, TryAgain
 from flows.stage import run_verb
 from symbio.files import read_json
 from symbio.tracking.models import find_version
 from symbio.tracking.scores import WEIGHTS_TAG
+from symbio.tracking.store import experiment_name
 
 
 def ensure_registered(root: Path, dataset: str) -> dict[str, Any]:
@@ -26,6 +28,25 @@ def ensure_registered(root: Path, dataset: str) -> dict[str, Any]:
         entry = read_json(root / "registry" / f"{dataset}.json", "the registered version")
     found: dict[str, Any] = entry
     return found
+
+
+def promote(root: Path, dataset: str, model: str) -> str:
+    """Let the rules decide whether `model` becomes the champion; returns what was said.
+
+    A champion that was measured otherwise (older data, another protocol) is measured again first.
+
+    Raises:
+        CommandFailed: the decision cannot be made.
+    """
+    command = ["symbio", "promote", dataset, "--model", model]
+    try:
+        return run_verb(root, f"promote@{dataset}", command)
+    except TryAgain:
+        raise
+    except CommandFailed:
+        champion = ["--model", f"models:/{experiment_name(dataset)}@champion"]
+        run_verb(root, f"measure-champion@{dataset}", ["symbio", "evaluate", dataset, *champion])
+        return run_verb(root, f"promote-again@{dataset}", command)
 
 
 def _is_there(root: Path, entry: dict[str, Any]) -> bool:

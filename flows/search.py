@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import yaml
 from prefect import flow
-from pydantic import Field
+from pydantic import PositiveInt
 
-from flows.forms import Overrides, Preset, Ranks
+from flows.forms import Described, Overrides, Preset, Ranks
 from flows.machines import Machines
 from flows.pipeline_run import open_workspace, run_stages
 from flows.stage import run_verb
@@ -19,9 +19,9 @@ from flows.workspace import workspace_for
 from symbio.params import parse_params
 
 Trials = Annotated[
-    int | None, Field(ge=1, description="Number of trials; none: search.trials of params.yaml.")
+    PositiveInt | None, Described("Number of trials; none: search.trials of params.yaml.")
 ]
-TrainBest = Annotated[bool, Field(description="Whether to train with the best parameters in full.")]
+TrainBest = Annotated[bool, Described("Whether to train with the best parameters in full.")]
 
 
 @flow(name="search-nyu")

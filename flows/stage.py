@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,6 +38,8 @@ _LEASE_S = 60
 _BUSY = ("Unable to acquire lock", "is busy", "failed to acquire lock")
 """What DVC prints when a person's own `dvc` is at work in the same checkout."""
 _BUSY_PAUSE_S = 3.0
+_SIGNALLED = 128
+"""Exit code of a process that a signal killed, less the signal's number."""
 
 
 def run_stage(root: Path, stage: str, machines: Machines) -> dict[str, Any]:
@@ -128,15 +132,19 @@ def judge(ended: Ended, name: str) -> None:
     """Raise what the end of a command means; nothing where all went well."""
     if ended.code == 0:
         return
-    ending = ended.ending
-    if ending is None and "ERROR" in ended.tail and "failed to run" not in ended.tail:
-        # DVC itself refused: no stage ran.
-        raise CommandFailed(f"{name}: {_errors(ended.tail)}")
-    if ending is None:
+    ending = ended.ending or {"exit_code": _code(ended), "message": ""}
+    if _SIGNALLED < ending["exit_code"] <= _SIGNALLED + signal.NSIG:
         raise TryAgain(f"{name}: was killed, or its machine was; the same command continues")
     if ending["exit_code"] == RESUME_ME:
         raise TryAgain(f"{name}: {ending['message'] or 'was stopped before its end'}")
-    raise CommandFailed(f"{name}: {ending['message'] or f'failed:{chr(10)}{ended.tail}'}")
+    raise CommandFailed(f"{name}: {ending['message'] or _errors(ended.tail)}")
+
+
+def _code(ended: Ended) -> int:
+    """Exit code of what told no ending: the stage's, which DVC only prints, else the command's."""
+    told = re.search(r"failed to run: .*, exited with (-?\d+)", ended.tail)
+    code = ended.code if told is None else int(told[1])
+    return code if code >= 0 else _SIGNALLED - code
 
 
 def _repro(root: Path, stage: str, folder: Path, machines: Machines, held: int) -> Ended:
@@ -180,4 +188,6 @@ def _run_name() -> str:
 
 
 def _errors(text: str) -> str:
-    return "; ".join(line for line in text.splitlines() if "ERROR" in line)
+    """DVC's own errors, or else all that was printed last."""
+    errors = [line for line in text.splitlines() if line.startswith("ERROR")]
+    return "; ".join(errors) or f"failed:\n{text}"

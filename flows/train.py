@@ -20,8 +20,7 @@ from flows.forms import Hosts, Overrides, Preset, Ranks, parsed
 from flows.machines import Machines
 from flows.page.summary import write_summary
 from flows.pipeline_run import open_workspace, run_stages
-from flows.registered import ensure_registered
-from flows.stage import run_verb
+from flows.registered import ensure_registered, promote
 
 _VERBS = ("prepare", "label", "train", "evaluate", "register")
 
@@ -52,9 +51,7 @@ def train(root: Path, dataset: str, machines: Machines) -> dict[str, Any]:
     """
     results = run_stages(root, dataset, _VERBS, machines)
     version = ensure_registered(root, dataset)
-    verdict = run_verb(
-        root, f"promote@{dataset}", ["symbio", "promote", dataset, "--model", version["uri"]]
-    )
+    verdict = promote(root, dataset, version["uri"])
     write_summary(root, dataset, results, verdict)
     return {"model": version["uri"], "metrics": version["metrics"], "stages": results}
 

@@ -16,6 +16,7 @@ from symbio import __version__
 from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.params import DATASETS, load_params
+from symbio.tell import tell_ending
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
@@ -28,17 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (2 for bad input, 75: again, 130 for Ctrl-C)."""
     prepare_environment()
     parsed = _parser().parse_args(arguments)
+    code, message = _outcome(parsed)
+    if message:
+        sys.stderr.write(f"symbio {parsed.verb}: {message}\n")
+    tell_ending(parsed.verb, code, message)
+    return code
+
+
+def _outcome(parsed: argparse.Namespace) -> tuple[int, str]:
+    """Run the verb: its exit code, and what there is to say of a bad end."""
+    run: _Run = parsed.run
     try:
-        run: _Run = parsed.run
-        return run(parsed)
+        return run(parsed), ""
     except SymbioError as error:
-        sys.stderr.write(f"symbio {parsed.verb}: {error}\n")
-        return error.exit_code
+        return error.exit_code, str(error)
     except KeyboardInterrupt:
-        sys.stderr.write(
-            f"symbio {parsed.verb}: interrupted; nothing is half-written, run it again\n"
-        )
-        return INTERRUPTED
+        return INTERRUPTED, "interrupted; nothing is half-written, run it again"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +92,25 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--protocol", help="another protocol than the params' own")
     evaluate.add_argument("--split", default="test", choices=("train", "val", "test"))
     evaluate.add_argument("--ranks", help="processes on this host (default: one a GPU, or one)")
+    evaluate.add_argument(
+        "--model", metavar="URI", help="a registered version (models:/NAME@ALIAS) instead"
+    )
     stage("register", "put the model into the MLflow registry", _register)
+    promote = stage("promote", "make the candidate the champion, if the rules hold", _promote)
+    which = promote.add_mutually_exclusive_group()
+    which.add_argument("--model", metavar="URI", help="another version than the candidate")
+    which.add_argument(
+        "--back", action="store_true", help="make the champion before this one champion again"
+    )
+
+    search = stage("search", "try params: trainings of a sampled space, compared on val", _search)
+    search.add_argument("--trials", type=int, help="in all, instead of search.trials")
+    ablate = stage("ablate", "train every variant of a suite with every seed", _ablate)
+    ablate.add_argument("suite", help="a key of the section ablations")
+    for study in (search, ablate):
+        study.add_argument("--study", metavar="NAME", help="another name than the default")
+        study.add_argument("--ranks", help="processes of a trial on each host")
+        study.add_argument("--hostfile", help="start every host of this file over ssh")
 
     predict = verb("predict", "depth and semantics of any picture", _predict)
     predict.add_argument("model", help="a folder, or models:/NAME/VERSION, or models:/NAME@ALIAS")
@@ -95,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--ply", action="store_true", help="also write a coloured point cloud")
     predict.add_argument("--focal", type=float, help="focal length in pixels, for --ply")
 
+    verb("reach", "whether what a run needs can be reached and written", _reach)
     status = verb("status", "what training runs are really doing, rank by rank", _status)
     status.add_argument("dataset", nargs="?", choices=DATASETS)
     preset = verb("preset", "write params.yaml from a preset", _preset)
@@ -198,9 +223,13 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     params = load_params()
-    from symbio.stages import evaluate
+    from symbio.stages import evaluate, evaluate_version
 
-    evaluate(params, arguments.dataset, _ROOT, arguments.protocol, arguments.split, arguments.ranks)
+    how = (arguments.protocol, arguments.split, arguments.ranks)
+    if arguments.model is None:
+        evaluate(params, arguments.dataset, _ROOT, *how)
+    else:
+        evaluate_version(params, arguments.dataset, _ROOT, arguments.model, *how)
     return 0
 
 
@@ -210,6 +239,37 @@ def _register(arguments: argparse.Namespace) -> int:
 
     run(params, arguments.dataset, _ROOT)
     return 0
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.promote.run import back, run
+
+    if arguments.back:
+        back(arguments.dataset, _ROOT)
+    else:
+        run(params, arguments.dataset, _ROOT, arguments.model)
+    return 0
+
+
+def _search(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.ranks.settings import settings_from
+    from symbio.search.run import search
+
+    flags = {"ranks": arguments.ranks, "hostfile": arguments.hostfile}
+    settings = settings_from(flags, root=_ROOT)
+    return search(params, arguments.dataset, _ROOT, settings, arguments.trials, arguments.study)
+
+
+def _ablate(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.ranks.settings import settings_from
+    from symbio.search.run import ablate
+
+    flags = {"ranks": arguments.ranks, "hostfile": arguments.hostfile}
+    settings = settings_from(flags, root=_ROOT)
+    return ablate(params, arguments.dataset, arguments.suite, _ROOT, settings, arguments.study)
 
 
 def _predict(arguments: argparse.Namespace) -> int:
@@ -223,6 +283,12 @@ def _status(arguments: argparse.Namespace) -> int:
     from symbio.status.run import run
 
     return run(arguments.dataset, _ROOT)
+
+
+def _reach(arguments: argparse.Namespace) -> int:
+    from symbio.reach.run import run
+
+    return run(_ROOT)
 
 
 def _preset(arguments: argparse.Namespace) -> int:

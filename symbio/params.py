@@ -19,7 +19,9 @@ DatasetName = Literal["nyu", "kitti"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
 
 
@@ -198,16 +200,106 @@ class TrainParams(Section):
         return self
 
 
+class DimensionParams(Section):
+    """The values that a search may give one parameter."""
+
+    type: Literal["float", "int", "categorical"]
+    low: int | Finite | None = None
+    high: int | Finite | None = None
+    """Both ends belong to the range."""
+    log: bool = False
+    """Draw evenly in the logarithm."""
+    step: int | Finite | None = None
+    choices: tuple[str | int | Finite | bool | None, ...] = ()
+    """Of a categorical parameter."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        numbers = [number for number in (self.low, self.high, self.step) if number is not None]
+        if self.type == "categorical":
+            if not self.choices or numbers or self.log:
+                raise ValueError("a categorical parameter needs choices, and nothing else")
+            return self
+        if self.low is None or self.high is None or self.choices:
+            raise ValueError(f"type {self.type} needs low and high, and takes no choices")
+        if self.low >= self.high:
+            raise ValueError(f"the range is empty: low ({self.low}) is not below {self.high}")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs low above 0, and no step")
+        if self.step is not None and self.step <= 0:
+            raise ValueError(f"step ({self.step}) must be above 0")
+        if self.type == "int" and not all(isinstance(number, int) for number in numbers):
+            raise ValueError("type int needs whole numbers")
+        return self
+
+
+class SearchParams(Section):
+    """`symbio search`: which trainings are tried, and by what they are compared."""
+
+    trials: Count = 20
+    """Trainings in all, those of an interrupted search included."""
+    metric: str = "abs_rel"
+    """Of the exported network on the val split; the test split is never looked at."""
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["median", "none"] = "median"
+    """median: end a training whose validation is worse than half of those before it."""
+    space: dict[str, DimensionParams] = Field(default_factory=dict)
+    """Dotted key of a parameter -> what it may be."""
+
+
+class SuiteParams(Section):
+    """An ablation: named variants of these params, each trained with every seed."""
+
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    """Name -> dotted key of a parameter -> value."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"a seed appears twice in seeds {list(self.seeds)}")
+        return self
+
+
+MetricName = Literal[
+    "abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog",
+    "d1", "d2", "d3", "official_silog", "official_sq_rel", "irmse",
+    "truth_miou", "truth_miou_reachable", "truth_pixel_accuracy", "truth_mean_accuracy",
+]  # fmt: skip
+"""Scores of metrics/{d}.json against ground truth; those against a teacher change with it."""
+
+
+class PromoteParams(Section):
+    """When a version becomes the champion (`symbio.promote.rule`)."""
+
+    metric: MetricName
+    """Must be better than the champion's."""
+    min_gain: NotNegative
+    """By at least this share of the champion's value."""
+    no_loss_beyond: dict[MetricName, NotNegative]
+    """Other metrics, and by which share of the champion's value each may be worse."""
+
+    @model_validator(mode="after")
+    def _others(self) -> Self:
+        if self.metric in self.no_loss_beyond:
+            raise ValueError(f"no_loss_beyond must not name metric ({self.metric}) itself")
+        return self
+
+
 class Params(Section):
     """params.yaml as a whole."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     nyu: DatasetParams
     kitti: DatasetParams
     teacher: TeacherParams
     model: ModelParams
     nearfarmix: MixParams
     train: TrainParams
+    promote: PromoteParams
+    search: SearchParams = SearchParams()
+    ablations: dict[str, SuiteParams] = Field(default_factory=dict)
+    """By the suite's name."""
 
     def dataset(self, name: str) -> DatasetParams:
         """The section of one data set.

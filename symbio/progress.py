@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
+from symbio.tell import tell_progress
+
 T = TypeVar("T")
 
 _PLAIN_INTERVAL_S = 10.0
@@ -20,12 +22,25 @@ def say(message: str) -> None:
 
 
 def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items` under a progress bar with time left; plain lines where there is no terminal."""
+    """Yield `items` under a progress bar with time left; plain lines where there is no terminal.
+
+    Whoever started the command is told as well (`symbio.tell`).
+    """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if sys.stderr.isatty():
-        return _bar(items, what, total)
-    return _lines(items, what, total)
+    shown = _bar(items, what, total) if sys.stderr.isatty() else _lines(items, what, total)
+    return _told(shown, what, total)
+
+
+def _told(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    done = 0
+    tell_progress(what, done, total)
+    for item in items:
+        yield item
+        done += 1
+        tell_progress(what, done, total)
+    if total is None:
+        tell_progress(what, done, done)
 
 
 def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:

@@ -5,7 +5,9 @@ The cores know nothing of tracking; this is where the two meet.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from symbio.params import Params
 from symbio.ranks.settings import Settings
@@ -38,6 +40,61 @@ def train(params: Params, dataset: str, root: Path, settings: Settings, resume: 
         # After the block, when the store has told the run's id.
         tracked.remember(Path(summary["model"]))
     return int(summary["exit_code"])
+
+
+def evaluate_version(
+    params: Params,
+    dataset: str,
+    root: Path,
+    model: str,
+    protocol: str | None,
+    split: str,
+    ranks: str | None,
+) -> dict[str, Any]:
+    """Evaluate a registered version on the data prepared here; the pipeline's own results stay.
+
+    Writes `evaluations/{name}-{version}/{dataset}-{split}-{protocol}/` (metrics.json, report/),
+    stores it as a run `evaluate-...` and tags the version with where that is and the first metric.
+
+    Args:
+        params: of the experiment; the network's own size and depth range come from its card.
+        dataset: "nyu" or "kitti".
+        root: the project's folder.
+        model: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        protocol: another protocol than the params' own.
+        split: "test", "val" or "train".
+        ranks: processes on this host.
+
+    Returns:
+        The content of metrics.json.
+
+    Raises:
+        SymbioError: something is missing or broken, the model is of another data set; the store
+            refuses, or is away (exit_code 75).
+    """
+    from symbio.evaluate.protocol import protocol_named
+    from symbio.evaluate.run import OtherModel, run
+    from symbio.lineage import collect
+    from symbio.predict.source import fetch_network
+    from symbio.tracking.models import version_at
+    from symbio.tracking.outage import told_as_error
+    from symbio.tracking.scores import log_version_evaluation, require_weights
+    from symbio.tracking.store import tracking_uri
+
+    with told_as_error(f"{model}: cannot be had from the store {tracking_uri(root)}"):
+        version = version_at(root, model)
+    rules = protocol or params.dataset(dataset).protocol
+    out = root / "evaluations" / f"{version.name}-{version.version}" / f"{dataset}-{split}-{rules}"
+    with tempfile.TemporaryDirectory(prefix="symbio-evaluate-") as temporary:
+        folder = fetch_network(version.uri, root, Path(temporary))
+        require_weights(version, folder)
+        other = OtherModel(folder, version.uri, out)
+        metrics = run(params, dataset, root, protocol, split, ranks, other)
+    with told_as_error(f"{out}: cannot be stored in {tracking_uri(root)}"):
+        lineage = collect(root, params, [f"data/{one}/{dataset}" for one in ("prepared", "pseudo")])
+        headline = protocol_named(rules).metrics[0]
+        log_version_evaluation(root, version, metrics, headline, out, lineage.tags())
+    return metrics
 
 
 def evaluate(

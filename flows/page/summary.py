@@ -77,7 +77,8 @@ def summary(
         _scores(metrics),
         "*constant*: the one depth and class that score best on these very frames; *untrained*: "
         "the same network with random weights.",
-        f"```\n{decision.strip()}\n```" if decision.strip() else "",
+        f"### Promotion\n\n```\n{decision.strip()}\n```" if decision.strip() else "",
+        "### Look at it",
         "\n".join(f"* MLflow: [{link.text}]({link.url})" for link in links)
         or f"Run `{entry['run_id']}`: `symbio ui` shows it and the model.",
         "### Stages",
@@ -92,7 +93,7 @@ def headline(metrics: Mapping[str, Any]) -> str:
     """One line: frames, protocol, the trained network's scores."""
     columns = _columns(metrics)
     scores = ", ".join(
-        f"{title} {_number(metrics['trained'].get(key))}" for key, title in columns.items()
+        f"{title} {_number(metrics['trained'], key)}" for key, title in columns.items()
     )
     return f"{_frames(metrics)}: {scores}"
 
@@ -107,7 +108,7 @@ def _scores(metrics: Mapping[str, Any]) -> str:
         if predictor not in metrics:
             continue
         mark = "**" if predictor == "trained" else ""
-        cells = [predictor, *(_number(metrics[predictor].get(key)) for key in columns)]
+        cells = [predictor, *(_number(metrics[predictor], key) for key in columns)]
         lines.append("| " + " | ".join(f"{mark}{cell}{mark}" for cell in cells) + " |")
     return "\n".join(lines)
 
@@ -125,7 +126,10 @@ def _frames(metrics: Mapping[str, Any]) -> str:
     return f"{metrics['dataset'].upper()}, {metrics['num_images']} frames, {metrics['protocol']}"
 
 
-def _number(value: float | None) -> str:
+def _number(scores: Mapping[str, float | None], key: str) -> str:
+    if key not in scores:
+        return ""
+    value = scores[key]
     return "not a number" if value is None else f"{value:.3f}"
 
 

@@ -29,14 +29,22 @@ def main() -> int:
     parser.add_argument("--protocol", help="another protocol than the params' own")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument("--root", type=Path, default=Path(), help="the project's folder")
+    parser.add_argument("--model", type=Path, help="another model's folder than models/DATASET")
+    parser.add_argument("--called", help="what messages call that model")
+    parser.add_argument("--out", type=Path, help="folder for that model's results")
     given = parser.parse_args()
     # Imported when the command line is known to be good: torch takes seconds.
     from symbio.evaluate.rank import main as be_a_rank
-    from symbio.evaluate.run import task_of
+    from symbio.evaluate.run import OtherModel, task_of
 
     try:
         params = handed_params(given.root)
-        task = task_of(params, given.dataset, given.root, given.protocol, given.split)
+        other = None
+        if given.model is not None:
+            if given.out is None:
+                parser.error("--model needs --out")
+            other = OtherModel(given.model, given.called or str(given.model), given.out)
+        task = task_of(params, given.dataset, given.root, given.protocol, given.split, other)
     except SymbioError as error:
         say(str(error))
         return error.exit_code

@@ -232,7 +232,17 @@ def protocol_named(name: str) -> Protocol:
         raise SymbioError(f"protocol {name!r}: unknown; there are {', '.join(PROTOCOLS)}") from None
 
 
-_IDENTITY = ("dataset", "protocol", "split", "split_sha256", "num_images")
+_IDENTITY = (
+    "dataset",
+    "protocol",
+    "aggregation",
+    "split",
+    "split_sha256",
+    "data_sha256",
+    "num_images",
+    "label_space",
+    "maps_sha256",
+)
 
 
 def require_same_measurement(
@@ -241,7 +251,8 @@ def require_same_measurement(
     """Refuse to compare two metrics files that measure different things.
 
     Raises:
-        SymbioError: data set, protocol, split or number of images differ; names each of them.
+        SymbioError: data set, its content, protocol, split, number of images or the classes' maps
+            differ; names each of them.
     """
     different = [
         f"{key} ({first.get(key)!r} and {second.get(key)!r})"

@@ -49,8 +49,14 @@ class Task:
     dataset: str
     protocol: Protocol
     split: str
-    name: str
-    """Of the outputs: metrics/{name}.json and reports/{name}/."""
+    model: Path
+    """Folder of the network."""
+    called: str
+    """What messages call it."""
+    metrics: Path
+    """File to write."""
+    report: Path
+    """Folder to write."""
 
 
 def evaluate_rank(
@@ -92,7 +98,7 @@ def main(task: Task) -> int:
 
 def _evaluate(task: Task, place: Place, device: torch.device, workers: int) -> dict[str, Any]:
     def opened() -> tuple[SymbioticNetwork, dict[str, Any], Source, list[str]]:
-        network, card = load_network(task.root / "models" / task.dataset, device)
+        network, card = load_network(task.model, device)
         return network, card, *_open(task, card)
 
     network, card, source, keys = agreed(opened)
@@ -126,14 +132,13 @@ def _write(
     max_depth_m: float,
     device: torch.device,
 ) -> None:
-    with whole_folder(task.root / "reports" / task.name) as folder:
+    with whole_folder(task.report) as folder:
         write_report(folder, result, metrics, predictors["trained"], max_depth_m, device)
-    path = task.root / "metrics" / f"{task.name}.json"
-    write_json(path, metrics)
+    write_json(task.metrics, metrics)
     first = task.protocol.metrics[0]
     values = ", ".join(f"{kind} {_shown(metrics[kind][first])}" for kind in predictors)
     frames = f"{metrics['num_images']} frames of {task.split}"
-    say(f"{path}: {task.protocol.name}, {frames}; {first}: {values}")
+    say(f"{task.metrics}: {task.protocol.name}, {frames}; {first}: {values}")
 
 
 def _shown(value: float | None) -> str:
@@ -144,7 +149,7 @@ def _open(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
     root, dataset, split = task.root, task.dataset, task.split
     if card.get("dataset", dataset) != dataset:
         raise SymbioError(
-            f"{root / 'models' / dataset}: is a model of {card['dataset']!r}, not of {dataset!r}; "
+            f"{task.called}: is a model of {card['dataset']!r}, not of {dataset!r}; "
             f"run `symbio train {dataset}`"
         )
     prepared = Shards(root / "data" / "prepared" / dataset)

@@ -38,11 +38,16 @@ def open_model(
             )
         return load_network(folder, device)
     with tempfile.TemporaryDirectory(prefix="symbio-model-") as temporary:
-        return load_network(_fetched(model, root, Path(temporary)), device)
+        return load_network(fetch_network(model, root, Path(temporary)), device)
 
 
-def _fetched(uri: str, root: Path, into: Path) -> Path:
-    """Download a logged model; the folder of its network."""
+def fetch_network(uri: str, root: Path, into: Path) -> Path:
+    """Download a logged model; the folder of its network, safetensors and JSON.
+
+    Raises:
+        SymbioError: symbio has not registered it; the store has no such model, refuses, or is away
+            (exit_code 75).
+    """
     from symbio.tracking import fetch_model
 
     package = fetch_model(uri, root, into)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,12 +21,12 @@ from symbio.tracking.models import (
     register_version,
     registering,
 )
+from symbio.tracking.scores import METRICS_TAG, WEIGHTS_TAG, metrics_sha256
 from symbio.tracking.store import experiment_name
 
 CANDIDATE = "candidate"
 """Alias of the newest version; `promote` moves another one."""
 
-WEIGHTS_TAG, METRICS_TAG = "symbio.weights_sha256", "symbio.metrics_sha256"
 MODEL_CARD = "MODEL_CARD.md"
 
 _SERVED = Path(__file__).with_name("served.py")
@@ -60,7 +58,7 @@ def register(
     name = experiment_name(dataset)
     identity = {
         WEIGHTS_TAG: str(card["weights_sha256"]),
-        METRICS_TAG: hashlib.sha256(json.dumps(metrics, sort_keys=True).encode()).hexdigest(),
+        METRICS_TAG: metrics_sha256(metrics),
     }
     with registering(root, name):
         version = find_version(root, name, identity)

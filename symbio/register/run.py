@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from symbio.errors import SymbioError
 from symbio.files import write_json
 from symbio.lineage import collect
 from symbio.params import Params
 from symbio.progress import say
-from symbio.register.register import METRICS_TAG, WEIGHTS_TAG, read_result, register
+from symbio.register.register import read_result, register
 from symbio.tracking import (
     evaluation_metrics,
     log_evaluation,
@@ -20,7 +19,9 @@ from symbio.tracking import (
     send_run,
     tracking_uri,
 )
+from symbio.tracking.outage import told_as_error, without_secrets
 from symbio.tracking.record import FINISHED
+from symbio.tracking.scores import METRICS_TAG, PER_IMAGE, WEIGHTS_TAG, store_scores
 from symbio.tracking.store import experiment_name
 
 
@@ -35,25 +36,20 @@ def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
         protocol, weights_sha256, metrics_sha256.
 
     Raises:
-        SymbioError: model or metrics are missing or do not belong together, or the store is away.
+        SymbioError: model or metrics are missing or do not belong together; the store refuses, or
+            is away (exit_code 75).
     """
     _, metrics = read_result(dataset, root)
-    try:
+    with told_as_error(f"the model cannot be registered in {tracking_uri(root)}"):
         run_id = run_of_model(root, dataset)
         if run_id is None:
             run_id = _run_of_its_own(params, dataset, root)
         else:
             log_evaluation(root, dataset)
+        # By these it is compared when it is to be promoted.
+        store_scores(root, run_id, metrics, root / "reports" / dataset / PER_IMAGE)
         lineage = {k: v for k, v in run_tags(root, run_id).items() if k.startswith("symbio.")}
         version = register(dataset, root, run_id, lineage)
-    except SymbioError:
-        raise
-    except Exception as error:
-        # Stores fail in many types (HTTP, S3, database driver, MLflow's own).
-        raise SymbioError(
-            f"the model cannot be registered in {tracking_uri(root)} "
-            f"({type(error).__name__}: {error}); the same command goes on when it is back"
-        ) from error
     entry = {
         "name": version.name,
         "version": version.version,
@@ -66,7 +62,7 @@ def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
         "metrics_sha256": version.tags[METRICS_TAG],
     }
     write_json(root / "registry" / f"{dataset}.json", entry)
-    say(f"{version.uri}: registered in {tracking_uri(root)}")
+    say(f"{version.uri}: registered in {without_secrets(tracking_uri(root))}")
     return entry
 
 

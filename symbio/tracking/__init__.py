@@ -18,10 +18,11 @@ from symbio.tracking.results import (
 )
 from symbio.tracking.runs import record_run, send_quietly, send_run
 from symbio.tracking.store import experiment_name, global_store, open_store, open_ui, tracking_uri
-from symbio.tracking.training import TrainingRun, run_folder, tracked_training
+from symbio.tracking.training import TrainingRun, Trial, run_folder, tracked_training
 
 __all__ = [
     "TrainingRun",
+    "Trial",
     "evaluation_metrics",
     "experiment_name",
     "fetch_model",

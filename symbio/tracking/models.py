@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbio.errors import SymbioError
+from symbio.tracking.outage import told_as_error, without_secrets
 from symbio.tracking.store import FOLDER, global_store, locked, open_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
 MODEL_NAME = "model"
 """Name of the logged model within a run: `runs:/RUN_ID/model`."""
 
 _READY_WITHIN_S = 120
+_ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<number>[0-9]+)|@(?P<alias>[^/@]+))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,72 @@ def point_alias(root: Path, name: str, alias: str, version: str) -> None:
     open_store(root).set_registered_model_alias(name, alias, version)
 
 
+def drop_alias(root: Path, name: str, alias: str) -> None:
+    """Let `models:/name@alias` mean nothing; it may not have meant anything before."""
+    open_store(root).delete_registered_model_alias(name, alias)
+
+
+def aliases_of(root: Path, name: str) -> dict[str, str]:
+    """Alias -> version of a registered model; empty where there is no such model."""
+    model = _registered(open_store(root), name)
+    return {} if model is None else {key: str(one) for key, one in model.aliases.items()}
+
+
+def model_tag(root: Path, name: str, key: str) -> str | None:
+    """A tag of a registered model, or None."""
+    model = _registered(open_store(root), name)
+    return None if model is None else model.tags.get(key)
+
+
+def tag_model(root: Path, name: str, key: str, value: str) -> None:
+    """Tag a registered model."""
+    open_store(root).set_registered_model_tag(name, key, value)
+
+
+def tag_version(root: Path, version: Version, tags: Mapping[str, str]) -> None:
+    """Tag a version; a tag that it has already is overwritten."""
+    client = open_store(root)
+    for key, value in tags.items():
+        client.set_model_version_tag(version.name, version.version, key, value)
+
+
+def version_of(root: Path, name: str, number: str) -> Version | None:
+    """A version by its number, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _version(open_store(root).get_model_version(name, number))
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def version_at(root: Path, uri: str) -> Version:
+    """The version that an address means now: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+
+    Raises:
+        SymbioError: the address is of another form, or means nothing.
+    """
+    found = _ADDRESS.fullmatch(uri)
+    if found is None:
+        raise SymbioError(
+            f"{uri}: is no registered version; write models:/NAME/VERSION or models:/NAME@ALIAS, "
+            "for instance models:/symbio-nyu@candidate"
+        )
+    name, number, alias = found.group("name", "number", "alias")
+    aliases = aliases_of(root, name) if alias is not None else {}
+    number = aliases.get(alias) if alias is not None else number
+    version = None if number is None else version_of(root, name, number)
+    if version is None:
+        known = ", ".join(f"@{key} (version {one})" for key, one in sorted(aliases.items()))
+        raise SymbioError(
+            f"{uri}: there is no such version in {without_secrets(tracking_uri(root))}"
+            f"{f'; there are {known}' if known else ''}; `symbio register` makes one"
+        )
+    return version
+
+
 @contextlib.contextmanager
 def registering(root: Path, name: str) -> Iterator[None]:
     """One registration of `name` at a time on this machine; the second sees what the first made."""
@@ -117,19 +186,26 @@ def fetch_model(uri: str, root: Path, into: Path) -> Path:
     """Download the model at `models:/...` or `runs:/...`; returns its folder.
 
     Raises:
-        SymbioError: there is no such model, or the store is away.
+        SymbioError: there is no such model; the store refuses, or is away (exit_code 75).
     """
-    try:
-        with global_store(root):
-            import mlflow
+    with (
+        told_as_error(f"{uri}: cannot be had from the store {tracking_uri(root)}"),
+        global_store(root),
+    ):
+        import mlflow
 
-            fetched = mlflow.artifacts.download_artifacts(uri, dst_path=str(into))
-    except Exception as error:
-        # Stores fail in many types (HTTP, S3, database driver, MLflow's own).
-        raise SymbioError(
-            f"{uri}: cannot be had from the store {tracking_uri(root)} ({error})"
-        ) from error
-    return Path(fetched)
+        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
+
+
+def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
 
 
 def _versions(client: MlflowClient, name: str) -> list[Version]:

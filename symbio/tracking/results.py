@@ -13,6 +13,7 @@ from symbio.files import read_json
 from symbio.params import DATASETS
 from symbio.progress import say
 from symbio.tracking.mirror import find_run, log_artifact, send_readings
+from symbio.tracking.outage import told_as_error
 from symbio.tracking.record import (
     KILLED,
     RUN_FILE,
@@ -99,28 +100,21 @@ def sync(root: Path) -> int:
     """Send everything that the store does not have yet; returns how many runs were sent.
 
     Raises:
-        SymbioError: the store is still away.
+        SymbioError: the store is still away (exit_code 75), or refuses.
     """
     sent = 0
-    try:
-        for path in sorted((root / "checkpoints").glob(f"**/{RUN_FILE}")):
-            record = read_record(path.parent)
+    store = f"the tracking store {tracking_uri(root)} cannot be brought up to date"
+    with told_as_error(store):
+        for folder in _run_folders(root):
+            record = read_record(folder)
             if not record.stored and not _is_alive(record):
                 if record.status == RUNNING:
-                    record.ended(KILLED).write(path.parent)
-                send_run(path.parent, root)
+                    record.ended(KILLED).write(folder)
+                send_run(folder, root)
                 sent += 1
         for dataset in DATASETS:
             if (root / "metrics" / f"{dataset}.json").is_file():
                 _log_evaluation(root, dataset)
-    except SymbioError:
-        raise
-    except Exception as error:
-        # Stores fail in many types (HTTP, database driver, MLflow's own).
-        raise SymbioError(
-            f"the tracking store {tracking_uri(root)} is away ({type(error).__name__}: {error}); "
-            "start it, or set MLFLOW_TRACKING_URI, and run `symbio sync` again"
-        ) from error
     return sent
 
 
@@ -138,6 +132,13 @@ def evaluation_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
         and not isinstance(value, bool)
         and not key.startswith("trained.")
     }
+
+
+def _run_folders(root: Path) -> list[Path]:
+    """Folders of tracked runs; a study before its trials, which look for it in the store."""
+    trainings = f"checkpoints/tracking/*/{RUN_FILE}"
+    places = (trainings, f"searches/*/tracking/{RUN_FILE}", f"searches/*/trial-*/{trainings}")
+    return [path.parent for place in places for path in sorted(root.glob(place))]
 
 
 def _is_alive(record: RunRecord) -> bool:

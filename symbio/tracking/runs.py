@@ -35,10 +35,12 @@ def record_run(
     tags: Mapping[str, str] | None = None,
     parent: RunRecord | None = None,
     journals: tuple[Path, ...] = (),
+    artifacts: Mapping[Path, str] | None = None,
 ) -> RunRecord:
     """Make `folder` the folder of a run (a search, a trial) with this status.
 
-    Called again it updates the same run. `parent` nests it. Nothing is sent: `send_quietly` does.
+    Called again it updates the same run. `parent` nests it. `artifacts` (file or folder -> folder
+    in the run's artifacts) go with a run that is over. Nothing is sent: `send_quietly` does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     before = record_before(folder)
@@ -49,6 +51,7 @@ def record_run(
         params=as_params(params or {}),
         tags=dict(tags or {}),
         journals=tuple(str(path.resolve()) for path in journals),
+        artifacts={str(path.resolve()): place for path, place in (artifacts or {}).items()},
     )
     if before is not None:
         record = dataclasses.replace(

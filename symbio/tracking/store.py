@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from symbio.errors import SymbioError
 from symbio.progress import say
+from symbio.reach.settings import be_patient, limit_waiting
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +30,7 @@ def quiet() -> None:
 
     Also lets no pickle be loaded, and gives up on an absent server within seconds: who calls
     either tries again later or tells the user (MLflow's own default blocks for four minutes).
+    Artifacts in S3 are worth more patience: see `symbio.reach.settings`.
     """
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["DO_NOT_TRACK"] = "true"
@@ -38,6 +40,7 @@ def quiet() -> None:
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    be_patient()
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -64,6 +67,7 @@ def open_store(root: Path) -> MlflowClient:
 
     uri = tracking_uri(root)
     if not _is_embedded(root, uri):
+        limit_waiting()
         return MlflowClient(uri, uri)
     # Two stages that start at once must not both create the tables.
     with locked(root / FOLDER / ".create.lock"):

@@ -34,11 +34,25 @@ from symbio.tracking.record import (
 from symbio.tracking.store import experiment_name, tracking_uri
 
 LOG_FILE = "tracking.log"
+_OF_OTHER_VERBS = ("search", "ablations", "promote")
+"""Sections of params.yaml that no training reads."""
 SEND_EVERY_S = 5.0
 GRACE_S = 60.0
 """How long the end of a training waits for a store that is away."""
 
 _JOIN_SLACK_S = 15.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trial:
+    """What makes a training the trial of a study."""
+
+    root: Path
+    """The trial's own, with its checkpoints; data and tracking store are the project's."""
+    name: str
+    parent: RunRecord
+    """The study's run."""
+    tags: dict[str, str]
 
 
 class TrainingRun:
@@ -116,7 +130,9 @@ class TrainingRun:
 
 
 @contextlib.contextmanager
-def tracked_training(root: Path, dataset: str, lineage: Lineage) -> Iterator[TrainingRun]:
+def tracked_training(
+    root: Path, dataset: str, lineage: Lineage, trial: Trial | None = None
+) -> Iterator[TrainingRun]:
     """Track the training of `dataset` in this block; feed `TrainingRun.metrics` with its journal.
 
     A run is continued when parameters and inputs are those of the run before and its checkpoints
@@ -124,10 +140,12 @@ def tracked_training(root: Path, dataset: str, lineage: Lineage) -> Iterator[Tra
     ended: FINISHED, KILLED on Ctrl-C, FAILED on any other exception, `sys.exit` with a code
     included; `finish` inside the block says it first (a training that was told to stop: KILLED).
     """
-    folder = run_folder(root, dataset)
+    trained_in = root if trial is None else trial.root
+    folder = run_folder(trained_in, dataset)
     folder.mkdir(parents=True, exist_ok=True)
-    started_before = (root / "checkpoints" / dataset / JOURNAL).is_file()
-    _begin(folder, _record(folder, dataset, lineage), started_before)
+    started_before = (trained_in / "checkpoints" / dataset / JOURNAL).is_file()
+    record = _record(folder, dataset, lineage)
+    _begin(folder, record if trial is None else _nested(record, trial), started_before)
     run = TrainingRun(folder, root)
     try:
         yield run
@@ -153,7 +171,8 @@ def run_folder(root: Path, dataset: str) -> Path:
 
 def _record(folder: Path, dataset: str, lineage: Lineage) -> RunRecord:
     """A new run, with its lineage written beside it."""
-    values = {key: one for key, one in lineage.params.items() if key not in DATASETS}
+    unread = (*DATASETS, *_OF_OTHER_VERBS)
+    values = {key: one for key, one in lineage.params.items() if key not in unread}
     values[dataset] = lineage.params[dataset]
     journals = [folder / JOURNAL, folder / SYSTEM_JOURNAL]
     files = [folder / "lineage.json"]
@@ -178,6 +197,11 @@ def _record(folder: Path, dataset: str, lineage: Lineage) -> RunRecord:
         artifacts={str(path.resolve()): "lineage" for path in files},
         journals=tuple(str(path.resolve()) for path in journals),
     )
+
+
+def _nested(record: RunRecord, trial: Trial) -> RunRecord:
+    tags = {**record.tags, **trial.tags}
+    return dataclasses.replace(record, name=trial.name, parent_key=trial.parent.key, tags=tags)
 
 
 def _begin(folder: Path, record: RunRecord, started_before: bool) -> None:

@@ -91,7 +91,8 @@ def upload(folder: Path, root: Path, parent: Parent, every: float, grace: float)
     """Mirror every `every` seconds until the parent ends, then for `grace` more if need be."""
     mirror = Mirror(folder, root)
     sampler = SystemSampler(folder / SYSTEM_JOURNAL, root)
-    watch = RunWatch(root / "checkpoints" / folder.name)
+    # Beside the folder of tracked runs: a trial's is not in the project's root.
+    watch = RunWatch(folder.parents[1] / folder.name)
     pause, status, deadline = every, None, 0.0
     while True:
         sampler.sample_if_due()

@@ -15,6 +15,7 @@ from symbio.ranks.handed import PARAMS_VARIABLE
 from symbio.ranks.launch import launch as launch_ranks
 from symbio.ranks.local import Work
 from symbio.ranks.settings import PROFILE_VARIABLE, STEP_TIMEOUT_VARIABLE, Settings
+from symbio.tell import TELL_VARIABLE
 from symbio.train.batching import accumulation
 from symbio.train.paths import Paths
 from symbio.train.records.status import EXIT_CODES, read_status, write_status
@@ -57,7 +58,7 @@ def launch(
         RUN_ID_VARIABLE: run_id or new_run_id(),
         **{
             name: os.environ[name]
-            for name in (STEP_TIMEOUT_VARIABLE, PROFILE_VARIABLE)
+            for name in (STEP_TIMEOUT_VARIABLE, PROFILE_VARIABLE, TELL_VARIABLE)
             if name in os.environ
         },
     }

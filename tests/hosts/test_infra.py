@@ -34,7 +34,7 @@ def test_the_example_of_a_hostfile_is_read() -> None:
 
 
 def manifest(kind: str) -> dict[str, Any]:
-    found = yaml.safe_load_all((INFRA / "kubernetes" / "train.yaml").read_text())
+    found = yaml.safe_load_all((INFRA / "kubernetes" / "train" / "train.yaml").read_text())
     (document,) = (one for one in found if one["kind"] == kind)
     values: dict[str, Any] = document
     return values

@@ -27,6 +27,8 @@ from symbio.params import Params
 from symbio.predict.run import run as predict
 from symbio.register.run import run as register
 from symbio.tracking import open_store, tracked_training, tracking_uri
+from symbio.tracking.models import version_of
+from symbio.tracking.scores import scores_of
 from tests.register.conftest import write_metrics
 
 PICTURES = np.random.default_rng(5).integers(0, 256, (2, 30, 44, 3), np.uint8)
@@ -176,9 +178,27 @@ def test_an_absent_store_is_said(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(SymbioError, match=r"http://127\.0\.0\.1:9"):
+    with pytest.raises(SymbioError, match=r"http://127\.0\.0\.1:9.*same command") as caught:
         register(params, "nyu", project)
+    assert caught.value.exit_code == 75
     assert not (project / "registry").exists()
+
+
+def test_scores_stay_with_the_version_they_belong_to(project: Path, params: Params) -> None:
+    (project / "reports" / "nyu" / "per_image.csv").write_text("key,pixels\na,1\n")
+    first = register(params, "nyu", project)
+    write_metrics(project, trained={"abs_rel": 0.2})
+    second = register(params, "nyu", project)
+    assert first["run_id"] == second["run_id"], "one run, two versions"
+    client = open_store(project)
+    for number, value in (("1", 0.25), ("2", 0.2)):
+        version = version_of(project, "symbio-nyu", number)
+        assert version is not None
+        (scores,) = scores_of(project, version, "test", "nyu-eigen")
+        assert scores.metrics["trained"]["abs_rel"] == value
+        assert scores.frames == {"a": {"key": "a", "pixels": "1"}}
+        assert scores_of(project, version, "val", "nyu-eigen") == []
+    assert client.get_run(first["run_id"]).info.status == "FINISHED"
 
 
 @pytest.mark.slow

@@ -114,7 +114,7 @@ def test_a_locked_database_delays_metrics_and_loses_none(project: Path) -> None:
 def test_an_absent_store_costs_a_message_and_sync_catches_up(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = project / "checkpoints" / "one"
+    folder = project / "checkpoints" / "tracking" / "nyu"
     folder.mkdir(parents=True)
     journal(folder / "journal.jsonl", range(1, 4))
     record_run(
@@ -123,6 +123,9 @@ def test_an_absent_store_costs_a_message_and_sync_catches_up(
     )  # fmt: skip
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    # The trainer's own file of that name is no tracked run.
+    (project / "checkpoints" / "nyu").mkdir()
+    (project / "checkpoints" / "nyu" / "run.json").write_text('{"ingredients": {}}')
     assert not send_quietly(folder, project)
     assert "symbio sync" in capsys.readouterr().err
     with pytest.raises(SymbioError, match=r"http://127\.0\.0\.1:9"):

@@ -94,6 +94,7 @@ def tiny_params(**train: Any) -> Params:
             "augment": {"flip": 0.5, "colour": 0.5, "brightness": [0.8, 1.2]},
             **train,
         },
+        "promote": {"metric": "abs_rel", "min_gain": 0.0, "no_loss_beyond": {}},
     }
     return parse_params(values, "tiny_params")
 

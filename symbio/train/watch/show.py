@@ -7,13 +7,17 @@ import time
 from typing import Any
 
 from symbio.progress import say
+from symbio.tell import tell_progress
 
 _PLAIN_INTERVAL_S = 10.0
 _SMOOTHING = 0.1
 
 
 class ProgressLine:
-    """A live line on a terminal; elsewhere a plain line every few seconds."""
+    """A live line on a terminal; elsewhere a plain line every few seconds.
+
+    Whoever started the command is told the step as well (`symbio.tell`).
+    """
 
     def __init__(self, name: str, step: int, steps: int, frames_a_step: int, visible: bool) -> None:
         self._name, self._steps, self._frames = name, steps, frames_a_step
@@ -21,6 +25,7 @@ class ProgressLine:
         self._step, self._step_s = step, 0.0
         self._live: Any = None
         self._visible = visible
+        self._tell()
         if visible and sys.stderr.isatty():
             self._live = _live_line()
             self._task = self._live.add_task(f"train {name}", total=steps, completed=step, text="")
@@ -46,6 +51,7 @@ class ProgressLine:
     def show(self, losses: dict[str, float], lr: float, cost: str) -> None:
         """Show where the run is; `cost` in words (`symbio.train.meter.told`)."""
         step, now = self._step, self._last
+        self._tell()
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
         text = f"{numbers}  lr {lr:.3g}  {self.frames_per_s:.1f} frames/s {cost}"
         if self._live is not None:
@@ -54,6 +60,10 @@ class ProgressLine:
             self._said = now
             left = self._step_s * (self._steps - step)
             say(f"train {self._name}: {step}/{self._steps}  {text}  {left:.0f} s left")
+
+    def _tell(self) -> None:
+        if self._visible:
+            tell_progress(f"train {self._name}", self._step, self._steps)
 
     def __enter__(self) -> ProgressLine:
         return self

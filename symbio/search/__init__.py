@@ -1,0 +1,1 @@
+"""Which params are best: searches and ablations, both as studies of whole trainings."""

@@ -1,0 +1,187 @@
+"""Scores of registered versions: kept by whoever measures, read by whoever compares.
+
+They lie in a run's artifacts under `scores/{start of their SHA-256}/`: metrics.json and, a row a
+frame, per_image.csv. So a run that is evaluated twice keeps both, and a version finds its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from symbio.errors import SymbioError
+from symbio.files import read_json, write_json
+from symbio.tracking.mirror import log_artifact, send_readings
+from symbio.tracking.models import Version, tag_version
+from symbio.tracking.record import FINISHED, Reading
+from symbio.tracking.results import evaluation_metrics
+from symbio.tracking.runs import record_run, send_run
+from symbio.tracking.store import experiment_name, open_store
+
+WEIGHTS_TAG, METRICS_TAG = "symbio.weights_sha256", "symbio.metrics_sha256"
+PER_IMAGE = "per_image.csv"
+
+_METRICS, _CARD = "metrics.json", "model.json"
+_EVALUATION_TAG = "symbio.evaluation"
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """One measurement of a version."""
+
+    run_id: str
+    """The run that holds it."""
+    metrics: dict[str, Any]
+    """As in metrics/{d}.json."""
+    frames: dict[str, dict[str, str]] | None
+    """Key of a frame -> its row of per_image.csv; None: there is no such table."""
+
+
+def metrics_sha256(metrics: Mapping[str, Any]) -> str:
+    """Names a metrics file's content, 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(metrics, sort_keys=True).encode()).hexdigest()
+
+
+def store_scores(root: Path, run_id: str, metrics: Mapping[str, Any], table: Path) -> None:
+    """Keep scores with a run; `table` (a row a frame) goes along where that file exists.
+
+    Again with the same scores it changes nothing. Raises what MLflow raises when the store is away.
+    """
+    client, place = open_store(root), _place(metrics_sha256(metrics))
+    with tempfile.TemporaryDirectory(prefix="symbio-scores-") as folder:
+        write_json(Path(folder) / _METRICS, metrics)
+        log_artifact(client, run_id, Path(folder) / _METRICS, place)
+    if table.is_file():
+        log_artifact(client, run_id, table, place)
+
+
+def require_weights(version: Version, network: Path) -> None:
+    """Refuse a fetched network that is not the one that was registered.
+
+    Raises:
+        SymbioError: its card names other weights than the version's tag.
+    """
+    found = read_json(network / _CARD, "a registered network's description").get("weights_sha256")
+    expected = version.tags.get(WEIGHTS_TAG)
+    if expected is not None and found != expected:
+        raise SymbioError(
+            f"{version.uri}: the store holds weights {str(found)[:12]}..., registered were "
+            f"{expected[:12]}...: they were exchanged; register the model again"
+        )
+
+
+def log_version_evaluation(
+    root: Path,
+    version: Version,
+    metrics: Mapping[str, Any],
+    headline: str,
+    out: Path,
+    lineage: Mapping[str, str],
+) -> str:
+    """Store an evaluation of a registered version as a run of its own; returns the run's id.
+
+    The same numbers again are the same run. Tags of the version say where its newest scores on
+    this split by this protocol are (`symbio.evaluation.{split}.{protocol}`), and the headline's
+    value (`metric.{split}.{protocol}.{headline}`).
+
+    Args:
+        root: the project's folder.
+        version: what was evaluated.
+        metrics: content of `out`/metrics.json.
+        headline: one of the metrics.
+        out: folder of metrics.json and report/.
+        lineage: tags of the code and the data.
+
+    Raises what MLflow raises when the store is away.
+    """
+    dataset, split, protocol = (str(metrics[key]) for key in ("dataset", "split", "protocol"))
+    sha256 = metrics_sha256(metrics)
+    what = f"{version.name}-{version.version}"
+    folder = root / "checkpoints" / "tracking" / f"evaluate-{what}-{sha256[:16]}"
+    record_run(
+        folder,
+        root,
+        experiment=experiment_name(dataset),
+        name=f"evaluate-{what}-{split}-{protocol}",
+        status=FINISHED,
+        tags={
+            **lineage,
+            "symbio.stage": "evaluate",
+            "symbio.dataset": dataset,
+            "symbio.model": version.uri,
+            "symbio.protocol": protocol,
+            "symbio.split": split,
+            "symbio.data_sha256": str(metrics["data_sha256"]),
+        },
+        artifacts={out / "report": "evaluation/report"},
+    )
+    run_id = send_run(folder, root)
+    time_ms = int((out / _METRICS).stat().st_mtime * 1000)
+    readings = [
+        Reading(key=key, value=value, step=0, time_ms=time_ms)
+        for key, value in evaluation_metrics(metrics).items()
+    ]
+    send_readings(open_store(root), run_id, readings)
+    store_scores(root, run_id, metrics, out / "report" / PER_IMAGE)
+    value = metrics["trained"][headline]
+    tags = {
+        f"{_EVALUATION_TAG}.{split}.{protocol}": json.dumps(
+            {"run_id": run_id, "metrics_sha256": sha256}
+        ),
+        f"metric.{split}.{protocol}.{headline}": "none" if value is None else f"{value:.6g}",
+    }
+    tag_version(root, version, tags)
+    return run_id
+
+
+def scores_of(root: Path, version: Version, split: str, protocol: str) -> list[Scores]:
+    """What is known of a version on a split by a protocol: evaluated later first, then registered.
+
+    Raises:
+        SymbioError: scores in the store are not those that were put there.
+    """
+    places: list[tuple[str, str]] = []
+    told = version.tags.get(f"{_EVALUATION_TAG}.{split}.{protocol}")
+    if told is not None:
+        later = json.loads(told)
+        places.append((later["run_id"], later["metrics_sha256"]))
+    if METRICS_TAG in version.tags:
+        places.append((version.run_id, version.tags[METRICS_TAG]))
+    found = [one for run_id, sha in places if (one := _read(root, version, run_id, sha))]
+    return [
+        one for one in found if (one.metrics["split"], one.metrics["protocol"]) == (split, protocol)
+    ]
+
+
+def _read(root: Path, version: Version, run_id: str, sha256: str) -> Scores | None:
+    client, place = open_store(root), _place(sha256)
+    names = {Path(one.path).name for one in client.list_artifacts(run_id, place)}
+    if _METRICS not in names:
+        return None
+    with tempfile.TemporaryDirectory(prefix="symbio-scores-") as folder:
+        path = Path(client.download_artifacts(run_id, f"{place}/{_METRICS}", folder))
+        metrics = read_json(path, "the scores of a registered version")
+        if metrics_sha256(metrics) != sha256 or (
+            metrics.get("weights_sha256") != version.tags.get(WEIGHTS_TAG)
+        ):
+            raise SymbioError(
+                f"{version.uri}: {place}/{_METRICS} of its run {run_id} was changed, or is of "
+                f"another model; measure it again: `symbio evaluate {metrics.get('dataset')} "
+                f"--model {version.uri}`"
+            )
+        frames = None
+        if PER_IMAGE in names:
+            table = Path(client.download_artifacts(run_id, f"{place}/{PER_IMAGE}", folder))
+            with table.open(newline="", encoding="utf-8") as file:
+                frames = {row["key"]: row for row in csv.DictReader(file)}
+    return Scores(run_id, metrics, frames)
+
+
+def _place(sha256: str) -> str:
+    return f"scores/{sha256[:16]}"

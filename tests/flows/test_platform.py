@@ -1,0 +1,253 @@
+"""Flows on the real servers, on good days and bad ones: PostgreSQL, S3, MLflow, Prefect, a worker.
+
+One platform serves all tests, in the order of this file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from symbio.register.register import CANDIDATE
+from tests.flows.platform import STEPS, Platform, kill, running_platform, until
+from tests.reach.proxy import UNAVAILABLE, proxy_to
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+STAGES = ("sample", "prepare", "label", "train", "evaluate", "register")
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with running_platform(tmp_path_factory.mktemp("platform")) as running:
+        yield running
+
+
+def change(platform: Platform, **values: Any) -> None:
+    """Other parameters of training in the checkout, as a person edits them."""
+    path = platform.project / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["train"].update(values)
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def clean(platform: Platform, dataset: str = "nyu") -> None:
+    """No process is left, and DVC finds every stage as its lock file says."""
+    platform.nothing_left()
+    stages = [f"{stage}@{dataset}" for stage in STAGES]
+    told = platform.command("dvc", "status", "--json", *stages)
+    assert json.loads(told.stdout) == {}, told.stdout
+
+
+def mlflow(platform: Platform) -> Any:
+    from mlflow import MlflowClient
+
+    uri = platform.stack.environment()["MLFLOW_TRACKING_URI"]
+    return MlflowClient(uri, uri)
+
+
+def objects(platform: Platform, bucket: str) -> dict[str, int]:
+    """Key -> size, asked of the store itself."""
+    import boto3
+
+    values = platform.stack.environment()
+    client = boto3.client(
+        "s3",
+        endpoint_url=values["AWS_ENDPOINT_URL"],
+        aws_access_key_id=values["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+        region_name=values["AWS_DEFAULT_REGION"],
+    )
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
+
+
+def assert_every_metric_is_stored(platform: Platform) -> None:
+    """Each step of the training's own journal is in MLflow, with its value."""
+    run = json.loads((platform.project / "models/nyu/run.json").read_text())["run_id"]
+    stored = mlflow(platform).get_metric_history(run, "train/loss")
+    told = {
+        line["step"]: line["metrics"]["train/loss"]
+        for line in platform.journal()
+        if "train/loss" in line.get("metrics", {})
+    }
+    assert sorted(told) == list(range(1, STEPS + 1))
+    assert {one.step: one.value for one in stored} == pytest.approx(told)
+
+
+def test_a_bare_name_runs_to_the_registry(platform: Platform) -> None:
+    told = platform.command("prefect", "deployment", "run", "train-nyu", "--watch")
+    assert told.returncode == 0, told.stdout[-3000:]
+    assert "Completed" in told.stdout
+    clean(platform)
+    assert_every_metric_is_stored(platform)
+    version = mlflow(platform).get_model_version_by_alias("symbio-nyu", CANDIDATE)
+    files = objects(platform, "symbio-mlflow")
+    weights = [key for key in files if key.endswith("network/weights.safetensors")]
+    local = (platform.project / "models/nyu/weights.safetensors").stat().st_size
+    assert [files[key] for key in weights] == [local]
+    assert version.run_id is not None
+    # What the run made is in the DVC remote too.
+    assert len(objects(platform, "symbio-data")) > 20
+
+
+def test_the_run_page_tells_what_was_done(platform: Platform) -> None:
+    run = newest_run(platform)
+    tags = platform.ask(f"/flow_runs/{run}")["tags"]
+    assert {"symbio", "dataset:nyu", "preset:own"} <= set(tags)
+    assert any(tag.startswith("commit:") for tag in tags)
+    wanted = {"artifacts": {"flow_run_id": {"any_": [run]}}, "limit": 100}
+    artifacts = {one["key"]: one for one in platform.ask("/artifacts/filter", wanted)}
+    summary = artifacts["nyu-summary"]["data"]
+    metrics = json.loads((platform.project / "metrics/nyu.json").read_text())
+    assert f"{metrics['trained']['abs_rel']:.3f}" in summary
+    assert "data:image/jpeg;base64," in summary
+    assert artifacts["train-nyu-progress"]["data"] == 100
+    url = platform.stack.environment()["MLFLOW_TRACKING_URI"]
+    assert f"{url}/#/models/symbio-nyu/versions/1" in summary
+
+
+def newest_run(platform: Platform) -> str:
+    wanted = {"flows": {"name": {"any_": ["train-nyu"]}}, "sort": "START_TIME_DESC", "limit": 1}
+    return str(platform.ask("/flow_runs/filter", wanted)[0]["id"])
+
+
+def test_a_rerun_does_only_what_is_not_done(platform: Platform) -> None:
+    run = platform.run("train-nyu/local")
+    platform.wait_for(run, "Completed")
+    tasks = platform.tasks(run)
+    assert {tasks[f"{stage}@nyu"] for stage in STAGES} == {"Cached"}
+
+
+def test_stopped_in_every_way_and_continued_by_the_same_command(platform: Platform) -> None:
+    """Cancelled; the worker killed; the flow killed; preempted: each goes on where it was."""
+    change(platform, lr=0.0029)
+
+    run = platform.run("train-nyu")
+    reached = platform.wait_for_step(20)
+    began = time.monotonic()
+    assert platform.command("prefect", "flow-run", "cancel", run).returncode == 0
+    platform.wait_for(run, "Cancelled", seconds=40)
+    platform.nothing_left(seconds=max(1.0, 30 - (time.monotonic() - began)))
+    assert "preempted" in platform.command("symbio", "status", "nyu").stdout
+
+    run = platform.run("train-nyu")
+    reached = platform.wait_for_step(reached + 20)
+    platform.services["worker"].kill()
+    state = platform.wait_for(run, "Crashed", seconds=60)
+    assert state["type"] == "CRASHED"
+    platform.nothing_left()
+
+    until(platform.services["worker"].healthy, 60, lambda: "the worker is not back")
+    run = platform.run("train-nyu")
+    reached = platform.wait_for_step(reached + 20)
+    kill(platform.process("prefect.engine"))
+    platform.wait_for(run, "Crashed", seconds=60)
+    platform.nothing_left()
+
+    run = platform.run("train-nyu")
+    platform.wait_for_step(reached + 20)
+    platform.process("bin/symbio train nyu").terminate()
+    until(lambda: platform.tasks(run).get("train@nyu") == "AwaitingRetry", 40, platform.processes)
+    platform.wait_for(run, "Completed")
+    assert platform.tasks(run)["train@nyu"] == "Completed"
+
+    clean(platform)
+    starts = [line["from_step"] for line in platform.journal() if line.get("event") == "start"]
+    assert starts[0] == 0
+    assert all(later > earlier >= 0 for earlier, later in itertools.pairwise(starts))
+    assert len(starts) == 5
+    assert_every_metric_is_stored(platform)
+
+
+def test_a_minute_without_mlflow_and_a_restart_of_postgresql(platform: Platform) -> None:
+    """No step and no metric is lost, and steps take as long as ever."""
+    change(platform, lr=0.0028, steps=STEPS, checkpoint_every=500)
+    run = platform.run("train-nyu/local")
+    platform.wait_for_step(20)
+    away_from = time.time()
+    platform.services["mlflow"].stop()
+    time.sleep(60)
+    until_when = time.time()
+    platform.services["mlflow"].start()
+    platform.services["postgres"].restart()
+    platform.wait_for(run, "Completed")
+    clean(platform)
+    assert_every_metric_is_stored(platform)
+    steps = [line for line in platform.journal() if "time/step_s" in line.get("metrics", {})]
+    away = [one["metrics"]["time/step_s"] for one in steps if away_from < one["time"] < until_when]
+    else_ = [one["metrics"]["time/step_s"] for one in steps[5:20]]
+    assert len(away) > 20
+    assert statistics.median(away) < 1.5 * statistics.median(else_)
+
+
+def test_the_same_flow_twice_at_once_while_s3_is_unavailable(platform: Platform) -> None:
+    """One waits for the other and says so; half a minute of 503 delays them."""
+    change(platform, lr=0.0027, steps=STEPS)
+    values = platform.stack.environment()
+    with proxy_to(int(values["AWS_ENDPOINT_URL"].rpartition(":")[2])) as proxy:
+        through = {name: proxy.url for name in values if name.endswith(("_URL_S3", "ENDPOINT_URL"))}
+        options = ("--job-variable", "env=" + json.dumps({"SYMBIO_WHERE": "local", **through}))
+        runs = [platform.run("train-nyu/local", *options) for _ in range(2)]
+        platform.wait_for_step(STEPS - 20)
+        proxy.fail(UNAVAILABLE, seconds=30)
+        for run in runs:
+            platform.wait_for(run, "Completed", seconds=400)
+        assert proxy.seen[UNAVAILABLE] > 3
+    clean(platform)
+    said = "".join(platform.log(run) for run in runs)
+    assert "is being run by train-nyu/" in said
+    # Trained once: the training's journal knows one start.
+    assert [line["event"] for line in platform.journal() if "event" in line].count("start") == 1
+    assert_every_metric_is_stored(platform)
+
+
+def test_two_data_sets_at_once(platform: Platform) -> None:
+    change(platform, lr=0.0026, steps=20)
+    runs = [platform.run("train-nyu"), platform.run("train-kitti")]
+    for run in runs:
+        platform.wait_for(run, "Completed", seconds=400)
+    clean(platform, "nyu")
+    clean(platform, "kitti")
+    names = {one.name for one in mlflow(platform).search_registered_models()}
+    assert names == {"symbio-nyu", "symbio-kitti"}
+
+
+def test_wrong_s3_credentials_are_told_before_any_work(platform: Platform) -> None:
+    change(platform, lr=0.0025)
+    wrong = {"SYMBIO_WHERE": "local", "AWS_SECRET_ACCESS_KEY": "wrong" * 8}
+    run = platform.run("train-nyu/local", "--job-variable", "env=" + json.dumps(wrong))
+    state = platform.wait_for(run, "Failed", seconds=60)
+    assert "AWS_SECRET_ACCESS_KEY" in state["message"] + platform.log(run)
+    assert "wrongwrong" not in state["message"] + platform.log(run)
+    assert set(platform.tasks(run)) == {"reach"}
+    change(platform, lr=0.0026)
+    clean(platform)
+
+
+def test_bad_parameters_fail_at_once_and_are_not_tried_again(platform: Platform) -> None:
+    overrides = json.dumps({"nearfarmix.probability": 7})
+    run = platform.run("train-nyu/local", "--param", f"overrides={overrides}")
+    state = platform.wait_for(run, "Failed", seconds=60)
+    assert "nearfarmix.probability" in state["message"]
+    assert platform.tasks(run) == {}
+    clean(platform)
+
+
+def test_other_parameters_train_beside_the_checkout(platform: Platform) -> None:
+    before = (platform.project / "dvc.lock").read_bytes()
+    overrides = json.dumps({"train.steps": 10})
+    run = platform.run("train-nyu/local", "--param", f"overrides={overrides}")
+    platform.wait_for(run, "Completed")
+    (workspace,) = (one for one in (platform.project / "workspaces").iterdir() if one.is_dir())
+    assert yaml.safe_load((workspace / "params.yaml").read_text())["train"]["steps"] == 10
+    assert (platform.project / "dvc.lock").read_bytes() == before
+    assert Path(workspace / "models/nyu/weights.safetensors").is_file()
+    clean(platform)

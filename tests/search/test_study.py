@@ -1,0 +1,174 @@
+"""Order, interruptions and ends of trials, with a real study and a score by formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from symbio.errors import SymbioError
+from symbio.params import Params
+from symbio.ranks.ending import RESUME_ME
+from symbio.search.plan import Plan, ablation_plan, search_plan
+from symbio.search.result import Row, result_of
+from symbio.search.study import conduct, is_complete, open_study
+from tests.search.project import SUITE, study_params
+
+Formula = Callable[[optuna.Trial, Params], float | None]
+
+
+def score(_trial: optuna.Trial, params: Params) -> float:
+    """Best at a learning rate of 1e-3."""
+    return abs(math.log10(params.train.lr) + 3) + params.model.symbiosis.window / 100
+
+
+def opened(folder: Path, plan: Plan) -> optuna.Study:
+    """The study as a process of its own would open it."""
+    return open_study(folder, plan, {"seed": plan.params.seed, "search.metric": "abs_rel"}, False)
+
+
+def rows(folder: Path, plan: Plan) -> list[Row]:
+    return result_of(opened(folder, plan), plan, "abs_rel", False).rows
+
+
+def run(folder: Path, plan: Plan, formula: Formula = score) -> list[dict[str, Any]]:
+    conduct(opened(folder, plan), plan, formula)
+    return [row.changes for row in rows(folder, plan)]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_the_same_seed_gives_the_same_trials_however_often_it_is_interrupted(
+    tmp_path: Path, sampler: str
+) -> None:
+    # More trials than TPE draws at random: the later ones depend on the scores.
+    plan = search_plan(study_params({"sampler": sampler, "trials": 14}), "nyu")
+    straight = run(tmp_path / "straight", plan)
+    assert len({str(changes) for changes in straight}) == 14
+
+    started: list[tuple[int, float]] = []
+
+    def interrupted(trial: optuna.Trial, params: Params) -> float | None:
+        started.append((trial.number, params.train.lr))
+        stops = started.count(started[-1]) == 1 and trial.number in (0, 4, 11, 13)
+        return None if stops else score(trial, params)
+
+    folder, starts = tmp_path / "interrupted", 0
+    while not is_complete(opened(folder, plan), plan):
+        starts += 1
+        conduct(opened(folder, plan), plan, interrupted)
+    assert starts == 5
+    assert [row.changes for row in rows(folder, plan)] == straight
+    # An interrupted trial came back under its own number and params, and counts once.
+    assert [number for number, _ in started] == sorted([*range(14), 0, 4, 11, 13])
+    assert len(set(started)) == 14
+    assert {row.state for row in rows(folder, plan)} == {"finished"}
+
+
+def test_another_seed_gives_other_trials_and_more_trials_continue(tmp_path: Path) -> None:
+    params = study_params()
+    three = run(tmp_path / "one", search_plan(params, "nyu"))
+    five = run(tmp_path / "one", search_plan(params, "nyu", trials=5))
+    assert five[:3] == three
+    assert len(five) == 5
+    other = search_plan(params.model_copy(update={"seed": 6}), "nyu")
+    assert run(tmp_path / "two", other) != three
+
+
+def test_a_crash_before_a_trials_params_are_known_changes_nothing(tmp_path: Path) -> None:
+    plan = search_plan(study_params({"trials": 4}), "nyu")
+    straight = run(tmp_path / "straight", plan)
+    folder = tmp_path / "crashed"
+    run(folder, search_plan(plan.params, "nyu", trials=2))
+    # As a kill right after Optuna made the trial leaves it.
+    opened(folder, plan).ask()
+    assert run(folder, plan) == straight
+
+
+def test_a_failing_trial_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:
+    def second_fails(trial: optuna.Trial, params: Params) -> float:
+        if trial.number == 1:
+            raise SymbioError("3 steps in a row were skipped")
+        return score(trial, params)
+
+    plan = search_plan(study_params(), "nyu")
+    run(tmp_path, plan, second_fails)
+    found = rows(tmp_path, plan)
+    assert [row.state for row in found] == ["finished", "failed", "finished"]
+    assert (found[1].score, found[1].message) == (None, "3 steps in a row were skipped")
+    assert run(tmp_path, plan) == [row.changes for row in found]
+    assert [row.state for row in rows(tmp_path, plan)] == ["finished", "failed", "finished"]
+
+
+def test_combined_values_that_params_refuse_fail_their_trial_alone(tmp_path: Path) -> None:
+    number = {"type": "categorical", "choices": [2, 4]}
+    space = {"train.batch": number, "train.micro_batch": number}
+    plan = search_plan(study_params({"space": space, "trials": 12}), "nyu")
+    run(tmp_path, plan)
+    for row in rows(tmp_path, plan):
+        fits = row.changes["train.batch"] % row.changes["train.micro_batch"] == 0
+        assert row.state == ("finished" if fits else "failed")
+        assert fits or "must be a multiple of micro_batch" in str(row.message)
+    assert {row.state for row in rows(tmp_path, plan)} == {"finished", "failed"}
+
+
+def test_a_trial_that_loses_a_process_is_continued_once(tmp_path: Path) -> None:
+    def lost(trial: optuna.Trial, params: Params) -> float:
+        if trial.number == 1:
+            raise SymbioError("rank 0 was killed by SIGKILL", RESUME_ME)
+        return score(trial, params)
+
+    plan = search_plan(study_params(), "nyu")
+    with pytest.raises(SymbioError) as caught:
+        run(tmp_path, plan, lost)
+    assert caught.value.exit_code == RESUME_ME
+    assert [row.state for row in rows(tmp_path, plan)] == ["finished", "interrupted"]
+    run(tmp_path, plan, lost)
+    assert [row.state for row in rows(tmp_path, plan)] == ["finished", "failed", "finished"]
+
+
+def test_a_trial_worse_than_the_median_is_pruned(tmp_path: Path) -> None:
+    def validated(trial: optuna.Trial, _params: Params) -> float:
+        value = 9.0 if trial.number == 6 else 1.0 + trial.number / 100
+        trial.report(value, 2)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+        return value
+
+    for pruner, state in (("median", "pruned"), ("none", "finished")):
+        plan = search_plan(study_params({"pruner": pruner, "trials": 7}), "nyu")
+        run(tmp_path / pruner, plan, validated)
+        last = rows(tmp_path / pruner, plan)[6]
+        assert (last.state, last.score) == (state, 9.0)
+
+
+def test_an_ablation_trains_each_cell_once_and_new_seeds_are_added(tmp_path: Path) -> None:
+    plan = ablation_plan(study_params(), "nyu", "suite")
+    seen: list[tuple[str, str, int]] = []
+
+    def noted(_trial: optuna.Trial, params: Params) -> float | None:
+        seen.append((params.model.symbiosis.exchange, params.nearfarmix.mix, params.seed))
+        return None if len(seen) == 2 else 0.5
+
+    assert not conduct(opened(tmp_path, plan), plan, noted)
+    assert conduct(opened(tmp_path, plan), plan, noted)
+    none, plain = ("none", "nearfarmix"), ("full", "none")
+    assert seen == [(*none, 3), (*plain, 3), (*plain, 3), (*none, 1), (*plain, 1)]
+
+    more = ablation_plan(study_params(suite={**SUITE, "seeds": [3, 1, 8]}), "nyu", "suite")
+    assert conduct(opened(tmp_path, more), more, noted)
+    assert seen[5:] == [(*none, 8), (*plain, 8)]
+    assert [row.seed for row in rows(tmp_path, more)] == [3, 3, 1, 1, 8, 8]
+
+
+def test_another_study_in_the_folder_is_refused_with_the_differences(tmp_path: Path) -> None:
+    plan = search_plan(study_params(), "nyu")
+    open_study(tmp_path, plan, {"seed": 5, "train.steps": 4, "variant a": {"x": 1}}, False)
+    with pytest.raises(SymbioError, match=r"train\.steps: 4 -> 8") as caught:
+        open_study(tmp_path, plan, {"seed": 5, "train.steps": 8, "variant a": {"x": 1}}, False)
+    assert "--study" in str(caught.value)
+    assert "seed" not in str(caught.value)
+    open_study(tmp_path, plan, {"seed": 5, "train.steps": 4, "variant b": {"x": 2}}, False)

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -23,13 +22,13 @@ from symbio.ranks.heartbeat import filesystem_now
 from symbio.status.state import state_of
 from tests.project import make_project
 
-STEPS = 200
+STEPS = 120
 SMALL: dict[str, dict[str, Any]] = {
     "nyu": {"image_size": [64, 96]},
     "kitti": {"image_size": [64, 128]},
     "train": {"steps": STEPS, "checkpoint_every": 10, "validate_every": 100},
 }
-"""Trainings of about half a minute: long enough to be hurt."""
+"""Trainings of about twenty seconds: long enough to be hurt."""
 
 
 @contextlib.contextmanager
@@ -46,7 +45,7 @@ def running_platform(folder: Path) -> Iterator[Platform]:
         yield Platform(project, stack)
 
 
-_WORK = ("flows.", "symbio", "dvc", "prefect.engine")
+_WORK = ("-m flows.", "-m symbio", "-m dvc", "bin/symbio", "bin/dvc", "prefect.engine")
 
 
 class Platform:
@@ -123,15 +122,14 @@ class Platform:
 
     def processes(self) -> list[psutil.Process]:
         """Flows and everything that they have started: what works in the project's folder."""
-        services = {child.pid for child in psutil.Process().children(recursive=True)}
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                ours = process.cwd().startswith(str(self.project))
+                folder = Path(process.cwd())
+                ours = folder.is_relative_to(self.project)
                 command = " ".join(process.cmdline())
                 works = any(word in command for word in _WORK)
-                is_service = process.pid in services and ".platform" in command
-                if ours and works and not is_service and "infra.local" not in command:
+                if ours and works and not folder.is_relative_to(self.stack.state):
                     found.append(process)
         return found
 
@@ -162,8 +160,3 @@ def until(condition: Callable[[], Any], seconds: float, why: Callable[[], Any]) 
             return value
         assert time.monotonic() < end, f"not within {seconds} s: {why()}"
         time.sleep(0.3)
-
-
-def kill(process: psutil.Process) -> None:
-    """As the kernel does when memory is short."""
-    process.send_signal(signal.SIGKILL)

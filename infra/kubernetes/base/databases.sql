@@ -19,3 +19,7 @@ CREATE DATABASE prefect OWNER prefect;
 CREATE DATABASE mlflow OWNER mlflow;
 CREATE DATABASE optuna OWNER optuna;
 REVOKE ALL ON DATABASE prefect, mlflow, optuna, postgres FROM PUBLIC;
+
+-- Prefect's migrations ask for it; making it here needs no rights of theirs.
+\connect prefect
+CREATE EXTENSION pg_trgm;

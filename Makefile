@@ -13,7 +13,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo test test-fast test-slow lint bench lock clean
+.PHONY: help setup demo platform test test-fast test-slow lint bench lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ $(READY): requirements.lock bootstrap.lock pyproject.toml
 
 demo: $(READY)  ## render, prepare, label, train, evaluate, register: both data sets
 	symbio demo
+
+platform: $(READY)  ## PostgreSQL, S3, MLflow, Prefect and a worker on this machine, until Ctrl-C
+	@exec python -m infra.local
 
 test: test-fast test-slow  ## every test
 

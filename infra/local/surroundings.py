@@ -1,0 +1,61 @@
+"""Environment variables of the platform's processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.local.ports import HOST, Ports
+from infra.local.secret import Secrets
+
+DATA_BUCKET = "symbio-data"
+ARTIFACT_BUCKET = "symbio-mlflow"
+
+_NOBODY_IS_TOLD = {
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+# Another platform's settings in the shell would send our processes there.
+_OTHERS = ("PREFECT_", "MLFLOW_", "AWS_", "PG", "WEED_", "UVICORN_", "GUNICORN_")
+
+
+def plain(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What every process of the platform gets: the shell's variables, without other platforms'.
+
+    The programs of this Python's environment come first on PATH, and no proxy stands between two
+    processes of one machine.
+    """
+    kept = {name: text for name, text in inherited.items() if not name.startswith(_OTHERS)}
+    programs = str(Path(sys.executable).parent)
+    kept["PATH"] = os.pathsep.join([programs, kept.get("PATH", os.defpath)])
+    for name in ("no_proxy", "NO_PROXY"):
+        kept[name] = ",".join(filter(None, [kept.get(name), HOST, "localhost"]))
+    return kept | _NOBODY_IS_TOLD | {"PYTHONUNBUFFERED": "1"}
+
+
+def s3_client(ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """What a client of the S3 store needs: where it is and with which keys."""
+    url = f"http://{HOST}:{ports.s3}"
+    return {
+        "MLFLOW_S3_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL_S3": url,
+        "AWS_ACCESS_KEY_ID": secrets.s3_key_id,
+        "AWS_SECRET_ACCESS_KEY": secrets.s3_secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def clients(ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """What a client of the whole platform needs: a worker, its flows, another shell."""
+    return {
+        "PREFECT_API_URL": f"http://{HOST}:{ports.prefect}/api",
+        "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
+        **s3_client(ports, secrets),
+        "SYMBIO_DVC_REMOTE": f"s3://{DATA_BUCKET}/dvc",
+    }

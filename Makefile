@@ -13,7 +13,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export HF_HUB_DISABLE_TELEMETRY := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help setup demo platform test test-fast test-slow lint bench lock clean
+.PHONY: help setup demo platform worker test test-fast test-slow lint bench lock clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,10 @@ demo: $(READY)  ## render, prepare, label, train, evaluate, register: both data 
 
 platform: $(READY)  ## PostgreSQL, S3, MLflow, Prefect and a worker on this machine, until Ctrl-C
 	@exec python -m infra.local
+
+worker: $(READY)  ## a Prefect worker for this checkout (POOL=local, cluster or slurm), until Ctrl-C
+	@SYMBIO_HOME=$(CURDIR) PREFECT_WORKER_QUERY_SECONDS=2 PREFECT_FLOWS_HEARTBEAT_FREQUENCY=30 \
+	  exec prefect worker start --pool $(or $(POOL),local)
 
 test: test-fast test-slow  ## every test
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.local import lock
 from infra.local.ordinary import Identity, identity
 from infra.local.ports import Ports
 from infra.local.postgres import Postgres
@@ -29,9 +31,16 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _service(program: Postgres) -> Service:
-    kept = os.open(os.devnull, os.O_RDONLY)
-    return Service(program, program.state / "logs", kept)
+@contextlib.contextmanager
+def _service(program: Postgres) -> Iterator[Service]:
+    """A service that is stopped in the end."""
+    held = lock.take(program.state / "lock")
+    service = Service(program, program.state / "logs", held)
+    try:
+        yield service
+    finally:
+        service.stop()
+        os.close(held)
 
 
 def _postgres(state: Path, who: Identity) -> Postgres:
@@ -40,8 +49,7 @@ def _postgres(state: Path, who: Identity) -> Postgres:
 
 
 def _write_crash_read(program: Postgres) -> None:
-    service = _service(program)
-    try:
+    with _service(program) as service:
         service.start()
         with program.connected("mlflow") as cursor:
             cursor.execute("CREATE TABLE kept AS SELECT 42 AS value")
@@ -54,8 +62,6 @@ def _write_crash_read(program: Postgres) -> None:
         with program.connected("mlflow") as cursor:
             cursor.execute("SELECT value FROM kept")
             assert cursor.fetchone() == (42,)
-    finally:
-        service.stop()
     assert not service.alive
 
 
@@ -70,9 +76,8 @@ def test_as_nobody_where_namespaces_are_forbidden(open_folder: Path) -> None:
     assert (program.state / "postgres").stat().st_uid != 0
     # The same data under the other identity.
     if identity() is Identity.NAMESPACE:
-        service = _service(_postgres(open_folder / "state", Identity.NAMESPACE))
-        service.start()
-        service.stop()
+        with _service(_postgres(open_folder / "state", Identity.NAMESPACE)) as service:
+            service.start()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
@@ -91,9 +96,8 @@ def test_a_first_start_that_was_cut_short_is_no_obstacle(tmp_path: Path) -> None
     # Left by a server that was killed; some process has its number by now.
     program.prepare()
     (program.state / "postgres/postmaster.pid").write_text(f"{os.getpid()}\n")
-    service = _service(program)
-    service.start()
-    service.stop()
+    with _service(program) as service:
+        service.start()
     assert not (program.state / "postgres.part").exists()
 
 
@@ -101,9 +105,8 @@ def test_without_the_password_nobody_gets_in(tmp_path: Path) -> None:
     import psycopg2
 
     program = _postgres(tmp_path / "state", identity())
-    service = _service(program)
-    service.start()
-    try:
+    with _service(program) as service:
+        service.start()
         with pytest.raises(psycopg2.OperationalError, match="password"):
             psycopg2.connect(
                 host="127.0.0.1",
@@ -113,5 +116,3 @@ def test_without_the_password_nobody_gets_in(tmp_path: Path) -> None:
                 password="wrong",
                 passfile="",
             )
-    finally:
-        service.stop()

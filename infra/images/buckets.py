@@ -27,10 +27,14 @@ def make_buckets(names: list[str], endpoint: str | None = None) -> None:
     Raises:
         SymbioError: the store does not answer, refuses the credentials, or asks for none.
     """
-    import boto3
-    from botocore import UNSIGNED
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    import boto3  # type: ignore[import-untyped]
+    from botocore import UNSIGNED  # type: ignore[import-untyped]
+    from botocore.config import Config  # type: ignore[import-untyped]
+    from botocore.exceptions import (  # type: ignore[import-untyped]
+        BotoCoreError,
+        ClientError,
+        NoCredentialsError,
+    )
 
     patient = Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
     store = boto3.client("s3", endpoint_url=endpoint, config=patient)

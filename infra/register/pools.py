@@ -39,7 +39,7 @@ def _template(kind: str) -> dict[str, Any]:
         from prefect.workers.process import ProcessWorker
 
         return ProcessWorker.get_default_base_job_template()
-    from prefect_kubernetes.worker import (  # type: ignore[import-untyped]
+    from prefect_kubernetes.worker import (
         KubernetesWorker,
     )
 

@@ -38,8 +38,8 @@ def check_bucket(
     Raises:
         SymbioError: it cannot be done; exit code 75 if the store is away, else 2.
     """
-    import boto3  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
+    import boto3
+    from botocore.config import Config
 
     bucket, prefix = urlsplit(url).netloc, urlsplit(url).path.strip("/")
     key = "/".join(filter(None, (prefix, f".symbio-reach-{uuid.uuid4().hex}")))

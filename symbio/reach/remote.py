@@ -58,7 +58,7 @@ def find_remote(root: Path) -> Remote | None:
         return Remote(ENV_REMOTE, url if "://" in url else str((root / url).resolve()))
     if not (root / ".dvc").is_dir():
         return None
-    from dvc.config import Config, ConfigError  # type: ignore[import-untyped]
+    from dvc.config import Config, ConfigError
 
     try:
         config = Config(str((root / ".dvc").resolve()))
@@ -101,7 +101,7 @@ def _check(root: Path, remote: Remote) -> None:
 
 def _check_by_dvc(root: Path, remote: Remote) -> None:
     """Any other kind: DVC decides whether it answers."""
-    from dvc.repo import Repo  # type: ignore[import-untyped]
+    from dvc.repo import Repo
 
     try:
         given = {"remote": {remote.name: {"url": remote.url, **remote.settings}}}

@@ -27,9 +27,9 @@ def limit_waiting() -> None:
 
     MLflow builds its client out of boto3's default session; no variable sets these limits.
     """
-    import boto3  # type: ignore[import-untyped]
-    import botocore.session  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
+    import boto3
+    import botocore.session
+    from botocore.config import Config
 
     if boto3.DEFAULT_SESSION is not None:
         return

@@ -193,8 +193,8 @@ def _configured(remote: Remote) -> Iterator[dict[str, str]]:
     they are, and what they say goes before. Keys are not written anywhere: DVC takes them from
     the environment as boto3 does.
     """
-    from configobj import ConfigObj  # type: ignore[import-untyped]
-    from dvc.dirs import system_config_dir  # type: ignore[import-untyped]
+    from configobj import ConfigObj
+    from dvc.dirs import system_config_dir
 
     section = {"verify": "true"}
     if remote.name == ENV_REMOTE:

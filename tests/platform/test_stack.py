@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -243,9 +244,25 @@ def test_what_dies_comes_back_and_what_is_stopped_stays_away(stack: Stack, told:
     assert end_of_run(_api(stack), run, 90.0)["type"] == "COMPLETED"
 
 
-def test_a_run_that_the_platform_stops_says_so(stack: Stack) -> None:
+def test_a_run_outlives_prefects_absence_and_says_when_it_is_stopped(stack: Stack) -> None:
     run = start_run(_api(stack), "linger")
     wait_for(lambda: _state(stack, run) == "RUNNING", 60.0, "the run's start")
+
+    # Prefect is away for longer than a run may be silent, as far as its database can tell.
+    expected = "SELECT count(*) FROM automation_bucket WHERE bucketing_key::text LIKE %s"
+    with _postgres(stack).connected("prefect") as cursor:
+
+        def heard() -> bool:
+            cursor.execute(expected, (f"%{run}%",))
+            return bool(cursor.fetchone() == (1,))
+
+        wait_for(heard, 20.0, "the run's first heartbeat")
+        stack.services["prefect"].stop()
+        cursor.execute("UPDATE automation_bucket SET \"end\" = now() - interval '1 minute'")
+    stack.services["prefect"].start()
+    time.sleep(8.0)
+    assert _state(stack, run) == "RUNNING"
+
     stack.services["worker"].stop()
     assert _state(stack, run) == "CRASHED"
     stack.services["worker"].start()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from flows.stage import run_verb
-
-REMOTE_VARIABLE = "SYMBIO_DVC_REMOTE"
-"""Environment variable: URL of the remote, for example s3://symbio-data/dvc."""
+from symbio.reach.remote import find_remote
 
 
 def check_reach(root: Path) -> None:
@@ -19,11 +16,11 @@ def check_reach(root: Path) -> None:
 
 def pull(root: Path, stages: Sequence[str]) -> None:
     """Fetch what dvc.lock names and this machine lacks; nothing without a remote."""
-    if REMOTE_VARIABLE in os.environ:
+    if find_remote(root) is not None:
         run_verb(root, "pull", ["python", "-m", "symbio.reach", "pull", *stages])
 
 
 def push(root: Path, stages: Sequence[str]) -> None:
     """Store what the stages made; nothing without a remote."""
-    if REMOTE_VARIABLE in os.environ:
+    if find_remote(root) is not None:
         run_verb(root, "push", ["python", "-m", "symbio.reach", "push", *stages])

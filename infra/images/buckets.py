@@ -1,8 +1,8 @@
-"""Make the buckets of the S3 store that the environment names, and see that it asks for credentials.
+"""Make the buckets of the S3 store that the environment names, and see that it asks for keys.
 
     python infra/images/buckets.py symbio-data symbio-mlflow
 
-Ends with 75 while the store does not answer, with 2 if it lets anybody in or refuses the credentials.
+Ends with 75 while the store does not answer, with 2 if it lets anybody in or refuses the keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from symbio.errors import SymbioError
 from symbio.ranks.ending import MISTAKE, RESUME_ME
 
 _ATTEMPTS = 20
-"""With botocore's pauses in between: about two minutes, in which a store has started."""
+"""With botocore's pauses in between: more than two minutes, in which a store has started."""
 
 
 def make_buckets(names: list[str], endpoint: str | None = None) -> None:
@@ -27,10 +27,10 @@ def make_buckets(names: list[str], endpoint: str | None = None) -> None:
     Raises:
         SymbioError: the store does not answer, refuses the credentials, or asks for none.
     """
-    import boto3  # type: ignore[import-untyped]
-    from botocore import UNSIGNED  # type: ignore[import-untyped]
-    from botocore.config import Config  # type: ignore[import-untyped]
-    from botocore.exceptions import (  # type: ignore[import-untyped]
+    import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
+    from botocore.exceptions import (
         BotoCoreError,
         ClientError,
         NoCredentialsError,

@@ -44,7 +44,7 @@ def template(manifest: Path, environment: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         SymbioError: a default is not set, or makes no sense.
     """
-    from prefect_kubernetes.worker import KubernetesWorker  # type: ignore[import-untyped]
+    from prefect_kubernetes.worker import KubernetesWorker
 
     made: dict[str, Any] = KubernetesWorker.get_default_base_job_template()
     made["job_configuration"]["job_manifest"] = yaml.safe_load(manifest.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ class Prefect:
         """Its home and the copy of its pages are in the state folder."""
         home = self.state / "prefect"
         home.mkdir(exist_ok=True)
-        #self._reprieve()
+        self._reprieve()
         command = [sys.executable, "-m", "prefect", "server", "start"]
         environment = {
             "PREFECT_HOME": str(home),

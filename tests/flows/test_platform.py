@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import shutil
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +21,11 @@ import yaml
 
 from symbio.register.register import CANDIDATE
 from tests.flows.platform import STEPS, Platform, running_platform, until
+from tests.project import make_project
 from tests.reach.proxy import UNAVAILABLE, proxy_to
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+SAMPLE = [sys.executable, "-m", "symbio.cli", "sample"]
 STAGES = ("sample", "prepare", "label", "train", "evaluate", "register")
 
 
@@ -244,3 +250,31 @@ def test_other_parameters_work_beside_the_checkout(platform: Platform) -> None:
     assert (workspace / "data/pseudo/nyu/index.json").is_file()
     assert (platform.project / "dvc.lock").read_bytes() == before
     clean(platform)
+
+
+def test_new_data_at_its_source_runs_the_pipeline(platform: Platform) -> None:
+    project, source = platform.project, platform.project.parent / "source"
+    shutil.copytree(project / "data/sample/nyu", source)
+    (project / "data/raw").mkdir()
+    told = platform.command("dvc", "import-url", "--quiet", str(source), "data/raw/nyu")
+    assert told.returncode == 0, told.stderr
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("raw: data/sample/nyu", "raw: data/raw/nyu"))
+    change(platform, steps=10)
+
+    run = platform.run("retrain-on-new-data", "--param", "dataset=nyu")
+    platform.wait_for(run, "Completed")
+    assert set(platform.tasks(run)) == {"reach", "update@nyu"}
+
+    other = make_project(platform.project.parent / "other")
+    (other / "params.yaml").write_text(path.read_text().replace("seed: 7", "seed: 8"))
+    shutil.rmtree(source)
+    environment = {**os.environ, "PYTHONPATH": str(other)}
+    subprocess.run([*SAMPLE, "nyu"], cwd=other, env=environment, check=True, capture_output=True)
+    shutil.copytree(other / "data/sample/nyu", source)
+    before = len(mlflow(platform).search_model_versions("name = 'symbio-nyu'"))
+    run = platform.run("retrain-on-new-data", "--param", "dataset=nyu")
+    platform.wait_for(run, "Completed")
+    assert platform.tasks(run)["train@nyu"] == "Completed"
+    assert len(mlflow(platform).search_model_versions("name = 'symbio-nyu'")) == before + 1
+    platform.nothing_left()

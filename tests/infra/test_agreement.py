@@ -67,7 +67,9 @@ def test_environments_agree() -> None:
     assert given["SYMBIO_HOME"] == worker["SYMBIO_HOME"] == flow_run()["workingDir"]
     heartbeat = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
     (frequency,) = (
-        each["value"] for each in container("Deployment", "worker")["env"] if each["name"] == heartbeat
+        each["value"]
+        for each in container("Deployment", "worker")["env"]
+        if each["name"] == heartbeat
     )
     assert frequency == worker[heartbeat]
 
@@ -110,8 +112,9 @@ def test_ports_databases_buckets_and_pools_are_the_local_ones() -> None:
     assert worker["AWS_ENDPOINT_URL"] == f"http://s3:{ports.s3}"
     assert f"-s3.port={ports.s3}" in service("s3")["command"]
     assert f"--port={ports.mlflow}" in service("mlflow")["command"]
-    assert f"--allowed-hosts=mlflow:{ports.mlflow},127.0.0.1:{ports.mlflow},localhost:5000" in (
-        service("mlflow")["command"]
+    assert (
+        f"--allowed-hosts=mlflow:{ports.mlflow},127.0.0.1:{ports.mlflow},localhost:5000"
+        in (service("mlflow")["command"])
     )
     assert f"--port={ports.prefect}" in service("prefect")["command"]
     assert tuple(service("buckets")["command"][-2:]) == BUCKETS

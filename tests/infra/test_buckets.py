@@ -41,7 +41,7 @@ def store(folder: Path, keys: Mapping[str, str]) -> Iterator[str]:
     weed = Path(sys.executable).with_name("weed")
     process = subprocess.Popen(
         [str(weed), *command],
-        env=plain() | keys,
+        env={**plain(), **keys},
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -109,7 +109,7 @@ def test_a_store_that_lets_anybody_in_is_refused(tmp_path: Path) -> None:
     with store(tmp_path / "s3", {}) as url:
         done = make(url, KEYS)
     assert done.returncode == 2, done.stdout
-    assert "lets anybody in" in done.stderr or "refuse" in done.stderr.lower()
+    assert "lets anybody in" in done.stderr
 
 
 def test_keys_that_are_not_set_are_named() -> None:

@@ -166,4 +166,3 @@ def test_every_volume_network_and_config_is_defined() -> None:
         if "build" in service:
             context = COMPOSE.parent / service["build"]["context"]
             assert (context / service["build"]["dockerfile"]).is_file()
-

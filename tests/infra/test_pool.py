@@ -29,18 +29,22 @@ GIVEN = {
     "SYMBIO_CPUS": "2",
     "SYMBIO_MEMORY": "8Gi",
 }
+SERVER = "http://prefect:4200/api"
 
 
 def job(**variables: Any) -> dict[str, Any]:
     """The Job that Prefect's worker would send to Kubernetes for a flow run."""
     from prefect.client.schemas.objects import FlowRun
+    from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 
     made = template(FLOW_RUN, GIVEN)
-    configuration = asyncio.run(
-        KubernetesWorkerJobConfiguration.from_template_and_values(made, variables)
-    )
-    configuration.prepare_for_flow_run(FlowRun(flow_id=uuid.uuid4(), name="a-run"))
+    # A server that is named, so that Prefect starts none; it is not asked.
+    with temporary_settings({PREFECT_API_URL: SERVER}):
+        configuration = asyncio.run(
+            KubernetesWorkerJobConfiguration.from_template_and_values(made, variables)
+        )
+        configuration.prepare_for_flow_run(FlowRun(flow_id=uuid.uuid4(), name="a-run"))
     manifest: dict[str, Any] = configuration.job_manifest
     # Prefect insists on these two, and Kubernetes drops them.
     for name in ("parallelism", "completions"):
@@ -68,6 +72,7 @@ def test_a_flow_run_becomes_a_valid_job_that_keeps_to_the_rules() -> None:
     }
     environment = {each["name"]: each for each in container["env"]}
     assert environment["SYMBIO_WHERE"]["value"] == "kubernetes"
+    assert environment["PREFECT_API_URL"]["value"] == SERVER
     assert "secretKeyRef" in environment["AWS_SECRET_ACCESS_KEY"]["valueFrom"]
     # An evicted pod's run is started again by Prefect.
     assert environment["PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"]["value"] == "reschedule"

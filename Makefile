@@ -48,7 +48,7 @@ test-fast: $(READY)  ## the tests that take seconds
 	python -m pytest -m "not slow"
 
 test-slow: $(READY)  ## the tests that take longer
-	python -m pytest -m slow
+	python -m pytest -m slow --durations=30
 
 lint: $(READY)  ## style and types
 	ruff check .

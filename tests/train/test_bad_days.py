@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,10 @@ import pytest
 import torch
 
 from symbio.data.order import frame_at
-from symbio.train.checkpoints import manifest
 from symbio.train.checkpoints.checkpoint import folder_of, steps_in
 from symbio.train.records.journal import read_journal
 from symbio.train.records.status import read_status
 from tests.train.faults import (
-    kill_in_save,
     nan_loss_at,
     nan_twice,
     no_space_at_save,
@@ -108,20 +104,3 @@ def test_a_full_disk_costs_one_checkpoint_and_not_the_run(tmp_path: Path) -> Non
         assert steps_in(root / RUN) == [4, 3, 2]
         assert "No space left" in ends[0].said
         assert not list((root / RUN).glob(".step-*"))
-
-
-@pytest.mark.slow
-def test_kill_9_at_any_moment_of_a_checkpoint_leaves_one_that_loads(tmp_path: Path) -> None:
-    params = tiny_params(steps=4, checkpoint_every=1, keep_checkpoints=1)
-    root = make_project(tmp_path / "data")
-    for delay_ms in (0, 2, 5, 10, 20, 40, 80, 160):
-        victim = tmp_path / str(delay_ms)
-        shutil.copytree(root, victim)
-        (end,) = train_on(1, params, victim, "auto", kill_in_save, 2, delay_ms / 1000)
-        assert end.code == -signal.SIGKILL
-        steps = steps_in(victim / RUN)
-        assert steps, f"killed after {delay_ms} ms: no checkpoint left"
-        whole = [step for step in steps if not manifest.problem_with(folder_of(victim / RUN, step))]
-        assert whole == steps
-    trained(train_on(1, params, victim))
-    assert not list((victim / RUN).glob(".step-*"))

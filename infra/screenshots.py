@@ -90,7 +90,7 @@ def _prefect(page: Page, dataset: str, out: Path) -> None:
 
 
 def _mlflow(page: Page, dataset: str, out: Path) -> None:
-    """The curves of the run behind the newest version, and that version."""
+    """The experiment, the curves of the run behind the newest version, and that version."""
     from symbio.tracking import open_store
     from symbio.tracking.store import experiment_name
 
@@ -107,6 +107,9 @@ def _mlflow(page: Page, dataset: str, out: Path) -> None:
     _need(page, "document.querySelectorAll('button').length > 0", "MLflow's first page")
     for key, value in _MLFLOW_VIEW.items():
         page.run(f"localStorage.setItem({key!r}, {value!r})")
+    page.open(f"{address}/#/experiments/{run.experiment_id}/runs")
+    _need(page, f"document.body?.innerText.includes({run.run_name!r})", "the experiment's runs")
+    _take(page, out / "mlflow-experiment.png")
     page.open(f"{address}/#/experiments/{run.experiment_id}/runs/{run.run_id}/model-metrics")
     _need(page, "!!document.querySelector('.js-plotly-plot')", "the charts")
     page.run(_type("Search metric charts", _CHARTS))

@@ -65,5 +65,7 @@ lock: $(READY)  ## resolve the dependencies anew
 	  --output-file requirements.lock
 	awk '/^[a-z]/ {keep = /^uv==/} keep' requirements.lock > bootstrap.lock
 
-clean:  ## remove the environment and everything made, the DVC cache and mlruns/ excepted
-	rm -rf $(VENV) data models reports metrics checkpoints registry
+clean:  ## remove the environment and everything made; raw data, DVC cache, mlruns/, .platform/ stay
+	rm -rf $(VENV) data/sample data/prepared data/pseudo models reports metrics checkpoints registry \
+	  evaluations predictions searches workspaces
+	git worktree prune

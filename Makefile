@@ -45,7 +45,7 @@ worker: $(READY)  ## a Prefect worker for this checkout (POOL=local, cluster or 
 test: test-fast test-slow  ## every test
 
 test-fast: $(READY)  ## the tests that take seconds
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: $(READY)  ## the tests that take longer
 	python -m pytest -m slow --durations=30

@@ -48,7 +48,8 @@ test-fast: $(READY)  ## the tests that take seconds
 	python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: $(READY)  ## the tests that take longer
-	python -m pytest -m slow --durations=30
+	python -m pytest -m "slow and not timed" --numprocesses auto --dist loadfile --durations=15
+	python -m pytest -m "slow and timed" --durations=15
 
 lint: $(READY)  ## style and types
 	ruff check .

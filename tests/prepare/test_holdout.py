@@ -38,7 +38,8 @@ def test_scenes_are_never_cut(scenes: dict[str, int], share: float) -> None:
     assert facts["scenes"] == sorted(held)
     assert [e.key for e in entries if e.split == "test"] == [e.key for e in test_frames]
     total, smallest = sum(scenes.values()), min(scenes.values())
-    assert sum(scenes[s] for s in held) <= max(1.25 * share * total, smallest)
+    # The bound itself is rounded: 1.25 * (1 / 3) * 36 is a little less than 15.
+    assert sum(scenes[s] for s in held) <= max(1.25 * share * total, smallest) + 1e-9
 
 
 def test_share_is_met_where_scenes_are_small() -> None:

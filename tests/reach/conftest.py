@@ -11,6 +11,14 @@ from tests.reach.object_store import KEY, SECRET, ObjectStore, object_store
 from tests.reach.proxy import Proxy, proxy_to
 
 
+@pytest.fixture(autouse=True)
+def no_credentials_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's default session keeps the credentials that it found first in this process."""
+    import boto3
+
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     with object_store(tmp_path_factory.mktemp("s3") / "store") as running:

@@ -40,9 +40,10 @@ def wanted_params(root: Path, preset: str | None, overrides: Mapping[str, Any]) 
     source = root / "params.yaml" if preset is None else PRESETS / f"{preset}.yaml"
     if not source.is_file():
         raise SymbioError(f"preset: there is no {preset!r}")
-    values = load_params(source).model_dump(mode="json")
+    params = load_params(source)
+    known, values = params.model_dump(mode="json"), _written(params)
     for key, value in overrides.items():
-        _put(values, key, value)
+        _put(values, known, key, value)
     return parse_params(values, "overrides")
 
 
@@ -52,14 +53,14 @@ def workspace_for(root: Path, params: Params) -> Path:
     Raises:
         SymbioError: `root` is no git checkout with a commit.
     """
-    if load_params(root / "params.yaml") == params:
-        return root
     values = params.model_dump(mode="json")
+    if load_params(root / "params.yaml").model_dump(mode="json") == values:
+        return root
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
     folder = root / WORKSPACES / digest
     with _alone(root / WORKSPACES / f".{digest}.lock"):
         if not (folder / "params.yaml").is_file():
-            _make(root, folder, values)
+            _make(root, folder, _written(params))
     return folder
 
 
@@ -113,14 +114,21 @@ def _share_store(root: Path, folder: Path) -> None:
         (folder / "mlruns" / name).symlink_to((root / "mlruns" / name).resolve())
 
 
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
+def _written(params: Params) -> dict[str, Any]:
+    """As in a params file, without defaults that it left out: to DVC, those would be changes."""
+    return params.model_dump(mode="json", exclude_unset=True)
+
+
+def _put(values: dict[str, Any], known: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key; `known` has every key that there is."""
     *parents, last = key.split(".")
-    section: Any = values
+    section: Any = known
     for parent in parents:
         section = section.get(parent) if isinstance(section, dict) else None
+        values = values.setdefault(parent, {}) if isinstance(section, dict) else values
     if not isinstance(section, dict) or last not in section:
         raise SymbioError(f"overrides: {key!r} is no key of params.yaml")
-    section[last] = value
+    values[last] = value
 
 
 @contextlib.contextmanager

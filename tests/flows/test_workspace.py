@@ -41,6 +41,11 @@ def test_overrides_that_do_not_hold_are_named(overrides: dict[str, object], mess
         wanted_params(ROOT, None, overrides)
 
 
+def test_a_default_that_the_file_leaves_out_can_be_overridden() -> None:
+    params = wanted_params(ROOT, None, {"train.augment.flip": 0.25, "nyu.test_list": "own.txt"})
+    assert (params.train.augment.flip, params.nyu.test_list) == (0.25, "own.txt")
+
+
 def test_a_preset_that_does_not_ship_is_named() -> None:
     with pytest.raises(SymbioError, match="there is no 'huge'"):
         wanted_params(ROOT, "huge", {})
@@ -53,6 +58,10 @@ def test_a_worktree_shares_what_is_the_same(project: Path) -> None:
     folder = workspace_for(project, params)
     assert folder.parent == project / "workspaces"
     assert load_params(folder / "params.yaml") == params
+    # Not a key more than there was: DVC would take a default that is written out for a change.
+    wanted = yaml.safe_load((project / "params.yaml").read_text())
+    wanted["nearfarmix"]["probability"] = 0.5
+    assert yaml.safe_load((folder / "params.yaml").read_text()) == wanted
     # Nothing that DVC has made before is made again, and the checkout has not changed.
     assert "up to date" in run(folder, "dvc", "status", "prepare@nyu")
     assert run(project, "git", "status", "--porcelain") == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -33,6 +34,7 @@ NO_MACHINES = Machines()
 
 _RETRIES = 5
 _FIRST_PAUSE_S = 5
+_TRAINING = ("train", "search", "ablate")
 _LEASE_S = 60
 """A training that vanished gives its place in the concurrency limit back after this time."""
 _BUSY = ("Unable to acquire lock", "is busy", "failed to acquire lock")
@@ -80,9 +82,10 @@ def run_verb(
 
 
 def _key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Inputs of the stage; where its result is sent belongs to them."""
+    """Inputs of the stage; where its result is sent belongs to them (hashed: it may hold a login)."""
+    key = input_key(Path(parameters["root"]), parameters["stage"])
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return f"{input_key(Path(parameters['root']), parameters['stage'])}-{store}"
+    return hashlib.sha256(f"{key} {store}".encode()).hexdigest()
 
 
 @task(
@@ -122,7 +125,7 @@ def _verb(root: str, name: str, command: list[str], machines: Machines) -> str:
     say = get_run_logger().info
     folder = checkout / WORK / name
     lock = checkout / WORK / f"{name}.lock"
-    with turn(lock, _run_name(), say) as held, shown_progress(folder, name):
+    with turn(lock, _run_name(), say) as held, _place(name), shown_progress(folder, name):
         ended = run_command(command, checkout, folder, say, _variables(folder, machines), [held])
     judge(ended, name)
     return ended.tail
@@ -175,10 +178,10 @@ def _command(stage: str) -> list[str]:
     return repro
 
 
-def _place(stage: str) -> AbstractContextManager[None]:
+def _place(name: str) -> AbstractContextManager[None]:
     """One training at a time in a pool (`infra.register` makes the limits)."""
     pool = where()
-    if pool is None or not stage.startswith("train@"):
+    if pool is None or name.split("@")[0] not in _TRAINING:
         return nullcontext()
     return concurrency(f"training-{pool}", occupy=1, lease_duration=_LEASE_S)
 

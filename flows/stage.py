@@ -82,7 +82,7 @@ def run_verb(
 
 
 def _key(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Inputs of the stage; where its result is sent belongs to them (hashed: it may hold a login)."""
+    """Inputs of the stage, and where its result is sent; hashed, for that may hold a login."""
     key = input_key(Path(parameters["root"]), parameters["stage"])
     store = os.environ.get("MLFLOW_TRACKING_URI", "")
     return hashlib.sha256(f"{key} {store}".encode()).hexdigest()

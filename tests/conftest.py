@@ -14,9 +14,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 _HERE = Path(__file__).parent
 _TIMED = (
-    "flows/test_platform.py", "hosts", "ranks", "status", "tracking/test_outage.py", "train/test_checkpoint_async.py", "train/test_clock.py",
+    "flows/test_platform.py",
+    "hosts",
+    "ranks",
+    "status",
+    "tracking/test_outage.py",
+    "train/test_checkpoint_async.py",
+    "train/test_clock.py",
     "train/test_launch.py",
-)  # fmt: skip
+)
 """Folders and files whose slow tests must not run beside others."""
 
 

@@ -8,15 +8,13 @@ store. The same parameters mean the same worktree, so that the same command cont
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +24,7 @@ from symbio.errors import SymbioError
 from symbio.files import whole_file
 from symbio.params import DATASETS, Params, load_params, parse_params
 from symbio.presets import PRESETS
-from symbio.tracking.store import open_store
+from symbio.tracking.store import locked, open_store
 
 WORKSPACES = Path("workspaces")
 
@@ -58,7 +56,7 @@ def workspace_for(root: Path, params: Params) -> Path:
         return root
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
     folder = root / WORKSPACES / digest
-    with _alone(root / WORKSPACES / f".{digest}.lock"):
+    with locked(root / WORKSPACES / f".{digest}.lock"):
         if not (folder / "params.yaml").is_file():
             _make(root, folder, _written(params))
     return folder
@@ -129,14 +127,6 @@ def _put(values: dict[str, Any], known: dict[str, Any], key: str, value: Any) ->
     if not isinstance(section, dict) or last not in section:
         raise SymbioError(f"overrides: {key!r} is no key of params.yaml")
     values[last] = value
-
-
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _git(folder: Path, *arguments: str, given: str | None = None) -> str:

@@ -44,12 +44,14 @@ def stack(
 ) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("platform")
     project = make_project(folder / "project")
+    # What earlier tests of this process still have, such as torch's resource tracker, is not ours.
+    others = set(psutil.Process().children(recursive=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYMBIO_NOTIFY_URL", receiver.url)
         with Stack(
             root=project, state=folder / ".platform", ports=Ports.free(), tell=told.append
         ) as stack:
-            family = psutil.Process().children(recursive=True)
+            family = set(psutil.Process().children(recursive=True)) - others
             yield stack
     assert not living(family), "the platform left processes behind"
     assert not (stack.state / "environment").exists()

@@ -43,6 +43,13 @@ Overrides = Annotated[
 Ranks = Annotated[
     PositiveInt | None, Described("Processes on each host; none: one a GPU, or two on a CPU.")
 ]
+StudyName = Annotated[
+    str | None,
+    Described("Name of the study; none: the data set's, and the suite's. The same name goes on."),
+]
+Workers = Annotated[
+    PositiveInt | None, Described("Trainings side by side on this machine; none: one.")
+]
 Hosts = Annotated[
     list[str] | None,
     Described("Hosts to train on, reached by ssh; none: infra/hosts, else the worker's."),

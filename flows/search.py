@@ -9,11 +9,11 @@ import yaml
 from prefect import flow
 from pydantic import PositiveInt
 
-from flows.forms import Described, Overrides, Preset, Ranks
+from flows.forms import Described, Overrides, Preset, Ranks, StudyName, Workers
 from flows.machines import Machines
 from flows.pipeline_run import open_workspace, run_stages
-from flows.stage import run_verb
 from flows.started import checkout
+from flows.study import BEST, Study, run_study
 from flows.train import train
 from flows.workspace import workspace_for
 from symbio.params import parse_params
@@ -29,11 +29,14 @@ def search_nyu(
     preset: Preset = None,
     overrides: Overrides = None,
     trials: Trials = None,
+    study: StudyName = None,
+    workers: Workers = None,
     ranks: Ranks = None,
     train_best: TrainBest = True,
 ) -> dict[str, Any]:
     """NYU-Depth-V2: a study over the space in params.yaml, then the best parameters in full."""
-    return _search("nyu", preset, overrides, trials, Machines(ranks), train_best)
+    asked = Study("search", "nyu", name=study, trials=trials, workers=workers)
+    return _search(asked, preset, overrides, Machines(ranks), train_best)
 
 
 @flow(name="search-kitti")
@@ -41,33 +44,28 @@ def search_kitti(
     preset: Preset = None,
     overrides: Overrides = None,
     trials: Trials = None,
+    study: StudyName = None,
+    workers: Workers = None,
     ranks: Ranks = None,
     train_best: TrainBest = True,
 ) -> dict[str, Any]:
     """KITTI: a study over the space in params.yaml, then the best parameters in full."""
-    return _search("kitti", preset, overrides, trials, Machines(ranks), train_best)
+    asked = Study("search", "kitti", name=study, trials=trials, workers=workers)
+    return _search(asked, preset, overrides, Machines(ranks), train_best)
 
 
 def _search(
-    dataset: str,
-    preset: str | None,
-    overrides: Overrides,
-    trials: int | None,
-    machines: Machines,
-    train_best: bool,
+    study: Study, preset: str | None, overrides: Overrides, machines: Machines, train_best: bool
 ) -> dict[str, Any]:
-    root = open_workspace(dataset, preset, overrides or {})
-    run_stages(root, dataset, ("prepare", "label"), machines)
-    command = ["symbio", "search", dataset]
-    if trials is not None:
-        command += ["--trials", str(trials)]
-    told = run_verb(root, f"search@{dataset}", command, machines)
-    best = root / "searches" / dataset / "best-params.yaml"
-    if not train_best:
-        return {"best": str(best.relative_to(root)), "told": told}
-    return {"best": str(best.relative_to(root)), **_train_best(dataset, best, machines)}
+    root = open_workspace(study.dataset, preset, overrides or {})
+    run_stages(root, study.dataset, ("prepare", "label"), machines)
+    done = run_study(root, study, machines)
+    best = Path(done["folder"]) / BEST
+    told = {**done, "best": str(best)}
+    return {**told, **_train_best(study.dataset, best, machines)} if train_best else told
 
 
 def _train_best(dataset: str, best: Path, machines: Machines) -> dict[str, Any]:
-    params = parse_params(yaml.safe_load(best.read_text(encoding="utf-8")), str(best))
-    return train(workspace_for(checkout(), params), dataset, machines)
+    """The whole pipeline with the best params; the rules decide about the model as always."""
+    values = yaml.safe_load((checkout() / best).read_text(encoding="utf-8"))
+    return train(workspace_for(checkout(), parse_params(values, str(best))), dataset, machines)

@@ -126,7 +126,8 @@ def _verb(root: str, name: str, command: list[str], machines: Machines) -> str:
     folder = checkout / WORK / name
     lock = checkout / WORK / f"{name}.lock"
     with turn(lock, _run_name(), say) as held, _place(name), shown_progress(folder, name):
-        ended = run_command(command, checkout, folder, say, _variables(folder, machines), [held])
+        variables = _variables(folder, machines)
+        ended = run_command(_submitted(command), checkout, folder, say, variables, [held])
     judge(ended, name)
     return ended.tail
 
@@ -135,7 +136,10 @@ def judge(ended: Ended, name: str) -> None:
     """Raise what the end of a command means; nothing where all went well."""
     if ended.code == 0:
         return
-    ending = ended.ending or {"exit_code": _code(ended), "message": ""}
+    ending = ended.ending
+    if ending is None or ending["exit_code"] == 0:
+        # Its verb ended well, or said nothing: what ran it did not.
+        ending = {"exit_code": _code(ended), "message": ""}
     if _SIGNALLED < ending["exit_code"] <= _SIGNALLED + signal.NSIG:
         raise TryAgain(f"{name}: was killed, or its machine was; the same command continues")
     if ending["exit_code"] == RESUME_ME:
@@ -176,6 +180,13 @@ def _command(stage: str) -> list[str]:
     if where() == "slurm" and stage.startswith("train@"):
         return ["bash", "infra/slurm/submit.sh", stage]
     return repro
+
+
+def _submitted(command: list[str]) -> list[str]:
+    """A study trains where trainings do: on Slurm, in a job."""
+    if where() == "slurm" and command[0] == "symbio" and command[1] in _TRAINING:
+        return ["bash", "infra/slurm/submit.sh", *command[1:]]
+    return command
 
 
 def _place(name: str) -> AbstractContextManager[None]:

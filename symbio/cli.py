@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from symbio import __version__
 from symbio.environment import prepare_environment
@@ -18,8 +19,13 @@ from symbio.errors import SymbioError
 from symbio.params import DATASETS, load_params
 from symbio.tell import tell_ending
 
+if TYPE_CHECKING:
+    from symbio.ranks.settings import Settings
+
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells use it."""
+
+_RANK_MEMORY = "the most memory of a rank, as 4GiB: one that needs more ends (default: no cap)"
 
 _ROOT = Path(".")
 _Run = Callable[[argparse.Namespace], int]
@@ -109,8 +115,12 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("suite", help="a key of the section ablations")
     for study in (search, ablate):
         study.add_argument("--study", metavar="NAME", help="another name than the default")
+        study.add_argument(
+            "--workers", type=int, default=1, help="trials trained at once by this command"
+        )
         study.add_argument("--ranks", help="processes of a trial on each host")
         study.add_argument("--hostfile", help="start every host of this file over ssh")
+        study.add_argument("--rank-memory", metavar="SIZE", help=_RANK_MEMORY)
 
     predict = verb("predict", "depth and semantics of any picture", _predict)
     predict.add_argument("model", help="a folder, or models:/NAME/VERSION, or models:/NAME@ALIAS")
@@ -150,6 +160,7 @@ def _add_hosts(parser: argparse.ArgumentParser) -> None:
     hosts.add_argument(
         "--grace", metavar="S", help="from a request to stop to the end by force (default: 120)"
     )
+    hosts.add_argument("--rank-memory", metavar="SIZE", help=_RANK_MEMORY)
 
 
 def _sample(arguments: argparse.Namespace) -> int:
@@ -254,22 +265,42 @@ def _promote(arguments: argparse.Namespace) -> int:
 
 def _search(arguments: argparse.Namespace) -> int:
     params = load_params()
-    from symbio.ranks.settings import settings_from
     from symbio.search.run import search
 
-    flags = {"ranks": arguments.ranks, "hostfile": arguments.hostfile}
-    settings = settings_from(flags, root=_ROOT)
-    return search(params, arguments.dataset, _ROOT, settings, arguments.trials, arguments.study)
+    return search(
+        params,
+        arguments.dataset,
+        _ROOT,
+        _trial_settings(arguments),
+        arguments.trials,
+        arguments.study,
+        arguments.workers,
+    )
 
 
 def _ablate(arguments: argparse.Namespace) -> int:
     params = load_params()
-    from symbio.ranks.settings import settings_from
     from symbio.search.run import ablate
 
-    flags = {"ranks": arguments.ranks, "hostfile": arguments.hostfile}
-    settings = settings_from(flags, root=_ROOT)
-    return ablate(params, arguments.dataset, arguments.suite, _ROOT, settings, arguments.study)
+    return ablate(
+        params,
+        arguments.dataset,
+        arguments.suite,
+        _ROOT,
+        _trial_settings(arguments),
+        arguments.study,
+        arguments.workers,
+    )
+
+
+def _trial_settings(arguments: argparse.Namespace) -> Settings:
+    """Settings of each trial; unless told otherwise, workers share what one training takes."""
+    from symbio.ranks.settings import RANKS_VARIABLE, default_ranks, settings_from
+
+    flags = dict(vars(arguments))
+    if flags["ranks"] is None and RANKS_VARIABLE not in os.environ:
+        flags["ranks"] = max(1, default_ranks() // max(1, arguments.workers))
+    return settings_from(flags, root=_ROOT)
 
 
 def _predict(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -77,6 +78,22 @@ class TeacherParams(Section):
     flip_average: bool = False
     image_size: Size | None = None
     """Height and width (pixels) that the teacher sees; None keeps its processor's own."""
+
+
+class LabelsParams(Section):
+    """Which of the teacher's labels training uses; without this section all of them, as they are.
+
+    Validation and evaluation compare with all labels whatever stands here.
+    """
+
+    share: Share = 1.0
+    """Of the training frames, those whose semantic labels are used; 0 trains depth alone."""
+    noise: Share = 0.0
+    """Share of the labelled regions (one class in one frame) that get another class."""
+    min_confidence: Share = 0.0
+    """Pixels of which the teacher was less sure are ignored."""
+    space: Literal["ade20k", "nyu40", "nyu13", "cityscapes19"] = "ade20k"
+    """The classes that the network predicts."""
 
 
 class SymbiosisParams(Section):
@@ -200,6 +217,9 @@ class TrainParams(Section):
         return self
 
 
+Scalar = str | int | Finite | bool | None
+
+
 class DimensionParams(Section):
     """The values that a search may give one parameter."""
 
@@ -210,8 +230,13 @@ class DimensionParams(Section):
     log: bool = False
     """Draw evenly in the logarithm."""
     step: int | Finite | None = None
-    choices: tuple[str | int | Finite | bool | None, ...] = ()
+    choices: tuple[Scalar, ...] = ()
     """Of a categorical parameter."""
+    when: dict[str, Annotated[tuple[Scalar, ...], Field(min_length=1)]] = Field(
+        default_factory=dict
+    )
+    """Dotted key of another parameter -> values of it with which this one is drawn at all.
+    Elsewhere it keeps its own value."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -219,6 +244,9 @@ class DimensionParams(Section):
         if self.type == "categorical":
             if not self.choices or numbers or self.log:
                 raise ValueError("a categorical parameter needs choices, and nothing else")
+            # To Optuna, too, 1, 1.0 and true are one choice.
+            if len(set(self.choices)) < len(self.choices):
+                raise ValueError(f"a choice appears twice in {list(self.choices)}")
             return self
         if self.low is None or self.high is None or self.choices:
             raise ValueError(f"type {self.type} needs low and high, and takes no choices")
@@ -226,39 +254,93 @@ class DimensionParams(Section):
             raise ValueError(f"the range is empty: low ({self.low}) is not below {self.high}")
         if self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("log needs low above 0, and no step")
-        if self.step is not None and self.step <= 0:
-            raise ValueError(f"step ({self.step}) must be above 0")
         if self.type == "int" and not all(isinstance(number, int) for number in numbers):
             raise ValueError("type int needs whole numbers")
+        if self.step is not None:
+            if self.step <= 0:
+                raise ValueError(f"step ({self.step}) must be above 0")
+            # As decimal numbers, which is how they were written: 0.8 is 8 x 0.1.
+            if (Decimal(str(self.high)) - Decimal(str(self.low))) % Decimal(str(self.step)):
+                raise ValueError(
+                    f"high ({self.high}) is no whole number of steps ({self.step}) above low "
+                    f"({self.low})"
+                )
         return self
 
 
 class SearchParams(Section):
     """`symbio search`: which trainings are tried, and by what they are compared."""
 
-    trials: Count = 20
-    """Trainings in all, those of an interrupted search included."""
-    metric: str = "abs_rel"
-    """Of the exported network on the val split; the test split is never looked at."""
-    sampler: Literal["tpe", "random"] = "tpe"
-    pruner: Literal["median", "none"] = "median"
-    """median: end a training whose validation is worse than half of those before it."""
+    trials: Count = 16
+    """Trainings in all, the one with the project's own params and those of an interrupted search
+    included."""
+    hours: Positive | None = None
+    """Hours of training over all trials after which no new one starts, if `trials` have not all
+    started before; None: no such limit."""
+    objectives: Annotated[tuple[str, ...], Field(min_length=1)] = ("abs_rel",)
+    """Scores of the exported network on the val split; the test split is never looked at. One is
+    optimised; of several the trials that none beats in all of them are sought (a Pareto front)."""
+    sampler: Literal["tpe", "cmaes", "qmc", "grid", "random"] = "tpe"
+    """Who draws the next trial from the space (`symbio.search.samplers`)."""
+    pruner: Literal["median", "asha", "hyperband", "none"] = "asha"
+    """Who ends trainings that fall behind (`symbio.search.pruners`)."""
+    base: dict[str, Any] = Field(default_factory=dict)
+    """Dotted key -> value, of all trials: trainings that are shorter or smaller. No part of what
+    is found."""
+    on: dict[DatasetName, dict[str, Any]] = Field(default_factory=dict)
+    """Additions to `base` on one data set."""
     space: dict[str, DimensionParams] = Field(default_factory=dict)
     """Dotted key of a parameter -> what it may be."""
+
+    @model_validator(mode="after")
+    def _comparable(self) -> Self:
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(f"an objective appears twice in {list(self.objectives)}")
+        if len(self.objectives) > 1 and self.pruner != "none":
+            raise ValueError(
+                f"pruner {self.pruner!r} compares trials by one score, but there are "
+                f"{len(self.objectives)} objectives; give pruner: none"
+            )
+        return self
+
+
+class SuiteOnParams(Section):
+    """What an ablation adds on one data set."""
+
+    base: dict[str, Any] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Keys for a variant of the suite, or a variant that only this data set has."""
 
 
 class SuiteParams(Section):
     """An ablation: named variants of these params, each trained with every seed."""
 
+    baseline: str | None = None
+    """The variant that the others are compared with; None: the first."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)]
+    base: dict[str, Any] = Field(default_factory=dict)
+    """Dotted key -> value, of all variants: trainings that are shorter or smaller."""
     variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
     """Name -> dotted key of a parameter -> value."""
+    on: dict[DatasetName, SuiteOnParams] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"a seed appears twice in seeds {list(self.seeds)}")
         return self
+
+    @model_validator(mode="after")
+    def _has_baseline(self) -> Self:
+        if self.baseline is not None and self.baseline not in self.variants:
+            raise ValueError(
+                f"baseline {self.baseline!r} is no variant; there are {', '.join(self.variants)}"
+            )
+        return self
+
+    def on_dataset(self, name: DatasetName) -> SuiteOnParams:
+        """What is added on one data set; nothing where the suite names no such additions."""
+        return self.on.get(name, SuiteOnParams())
 
 
 MetricName = Literal[
@@ -293,6 +375,7 @@ class Params(Section):
     nyu: DatasetParams
     kitti: DatasetParams
     teacher: TeacherParams
+    labels: LabelsParams = LabelsParams()
     model: ModelParams
     nearfarmix: MixParams
     train: TrainParams
@@ -344,9 +427,18 @@ def parse_params(values: Any, source: str) -> Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-4 is a number, as everybody expects."""
+    """Safe YAML in which 1e-4 is a number and `on` is a word, as everybody expects."""
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:bool",
+    re.compile(r"^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE)$"),
+    list("yYnNtTfF"),
+)
 _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),

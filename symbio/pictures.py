@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from symbio.data.classes import IGNORE
 from symbio.data.classes import palette as class_palette
-from symbio.data.frame import IGNORE
 
 Picture = NDArray[np.uint8]
 _TEXT_PX = 12

@@ -20,7 +20,7 @@ class Link:
     """A page of MLflow."""
 
     what: str
-    """ "run" or "version"."""
+    """ "run", "version" or "page"."""
     text: str
     url: str
 
@@ -37,13 +37,21 @@ def mlflow_links(root: Path, entry: Mapping[str, Any]) -> list[Link]:
     links = [
         Link("version", f"{name}, version {version}", f"{base}/#/models/{name}/versions/{version}")
     ]
+    return [*run_links(root, run), *links]
+
+
+def run_links(root: Path, run: str) -> list[Link]:
+    """The run's page in MLflow; none without an MLflow server, or while it is away."""
+    base = mlflow_address(root)
+    if base is None:
+        return []
     try:
         found = open_store(root).get_run(run)
     except Exception:
         # Stores fail in many types (HTTP, database driver, MLflow's own).
-        return links
+        return []
     page = f"{base}/#/experiments/{found.info.experiment_id}/runs/{run}"
-    return [Link("run", f"run {found.info.run_name}", page), *links]
+    return [Link("run", f"run {found.info.run_name}", page)]
 
 
 def mlflow_address(root: Path) -> str | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from flows.page.key import artifact_key
 from flows.page.quietly import in_a_run, shown_if_possible
 from symbio.plan.budget import duration_text
 from symbio.tell import read_progress
@@ -93,7 +93,8 @@ class _Shown:
         percent, words = seen
         with shown_if_possible(f"progress of {self._stage}"):
             if self._artifact is None:
-                made = create_progress_artifact(percent, _key(self._stage), words)
+                key = artifact_key(self._stage, "progress")
+                made = create_progress_artifact(percent, key, words)
                 assert isinstance(made, UUID)
                 self._artifact = made
             else:
@@ -107,8 +108,3 @@ def _left(first: dict[str, Any], now: dict[str, Any]) -> str:
     if steps <= 0 or seconds <= 0 or now["done"] >= now["total"]:
         return ""
     return f", {duration_text(seconds / steps * (now['total'] - now['done']))} left"
-
-
-def _key(stage: str) -> str:
-    """Prefect's keys know lower-case letters, digits and dashes."""
-    return f"{re.sub('[^a-z0-9]+', '-', stage.lower()).strip('-')}-progress"

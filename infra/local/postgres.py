@@ -1,4 +1,4 @@
-"""PostgreSQL: the database of Prefect and of MLflow."""
+"""PostgreSQL: the databases of Prefect, of MLflow and of studies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from infra.local.ordinary import Identity, identity
 from infra.local.ports import HOST
 from infra.local.program import Launch
 from infra.local.secret import Secrets, write_private
-from infra.local.surroundings import plain
+from infra.local.surroundings import STUDIES, plain
 from symbio.errors import SymbioError
 
 USER = "symbio"
 DATABASES = ("prefect", "mlflow")
+"""Of the servers, which log in as `USER`."""
 
 # Folder of the extensions that come with the platform; $system is PostgreSQL's own.
 _EXTENSIONS = Path(__file__).resolve().parent / "postgresql"
@@ -30,7 +31,7 @@ _INITDB_S = 120.0
 
 @dataclass(frozen=True)
 class Postgres:
-    """The server, its data in `state`/postgres; one user with a password, on the loopback only."""
+    """The server, its data in `state`/postgres; only passwords open it, on the loopback alone."""
 
     state: Path
     port: int
@@ -80,12 +81,14 @@ class Postgres:
         )
 
     def healthy(self) -> bool:
-        """Whether both databases can be opened; makes them at the first start."""
+        """Whether it answers; makes what it lacks: the databases, the role of studies."""
         import psycopg2  # type: ignore[import-untyped]
 
         try:
-            for database in DATABASES:
-                self._ensure(database)
+            with self.connected("postgres") as cursor:
+                for database in DATABASES:
+                    _ensure_database(cursor, database, USER)
+                self._ensure_studies(cursor)
         except psycopg2.Error:
             return False
         return True
@@ -112,11 +115,20 @@ class Postgres:
     def _data(self) -> Path:
         return self.state / "postgres"
 
-    def _ensure(self, database: str) -> None:
-        with self.connected("postgres") as cursor:
-            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
-            if cursor.fetchone() is None:
-                cursor.execute(f"CREATE DATABASE {database}")
+    def _ensure_studies(self, cursor: Any) -> None:
+        """The role knows its own database and no other; as in Kubernetes' databases.sql."""
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (STUDIES,))
+        if cursor.fetchone() is None:
+            from psycopg2 import extensions
+
+            # Encrypted here: a statement that fails is written to the server's log.
+            verifier = extensions.encrypt_password(
+                self.secrets.studies_password, STUDIES, cursor, "scram-sha-256"
+            )
+            cursor.execute(f"CREATE ROLE {STUDIES} LOGIN PASSWORD %s", (verifier,))
+        _ensure_database(cursor, STUDIES, STUDIES)
+        everything = ", ".join((*DATABASES, STUDIES, "postgres"))
+        cursor.execute(f"REVOKE ALL ON DATABASE {everything} FROM PUBLIC")
 
     def _create(self) -> None:
         """Run initdb aside and rename: a start that is cut short leaves no half cluster."""
@@ -154,6 +166,12 @@ class Postgres:
             "nobody must be able to enter the project's folder, its .venv and its Python. Run it "
             "as an ordinary user instead, or in a folder that everybody can enter."
         )
+
+
+def _ensure_database(cursor: Any, name: str, owner: str) -> None:
+    cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+    if cursor.fetchone() is None:
+        cursor.execute(f"CREATE DATABASE {name} OWNER {owner}")
 
 
 def _program(name: str) -> str:

@@ -21,6 +21,8 @@ class Secrets:
     s3_secret: str
     s3_inner: str
     """Signs what the parts of the S3 store ask of each other."""
+    studies_password: str
+    """Of the one role in PostgreSQL that workers of studies log in as."""
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -34,12 +36,7 @@ class Secrets:
         """
         path = state / "secrets.json"
         if path.exists():
-            try:
-                return cls(**read_json(path, "the platform's secrets"))
-            except TypeError as error:
-                raise SymbioError(
-                    f"{path}: not the secrets of this platform; remove {state} to start anew"
-                ) from error
+            return cls._kept(path, state)
         if (state / "postgres").exists():
             raise SymbioError(
                 f"{path} is missing, and without it nothing opens {state / 'postgres'}: put it "
@@ -50,9 +47,28 @@ class Secrets:
             s3_key_id="symbio" + secrets.token_hex(8),
             s3_secret=secrets.token_hex(24),
             s3_inner=secrets.token_hex(24),
+            studies_password=secrets.token_hex(24),
         )
-        write_private(path, json.dumps(asdict(made), indent=1) + "\n")
+        made._write(path)
         return made
+
+    @classmethod
+    def _kept(cls, path: Path, state: Path) -> Self:
+        known = read_json(path, "the platform's secrets")
+        # The state of a platform that had no database of studies goes on with one.
+        added = {"studies_password": secrets.token_hex(24)}
+        try:
+            made = cls(**{**added, **known})
+        except TypeError as error:
+            raise SymbioError(
+                f"{path}: not the secrets of this platform; remove {state} to start anew"
+            ) from error
+        if not added.keys() <= known.keys():
+            made._write(path)
+        return made
+
+    def _write(self, path: Path) -> None:
+        write_private(path, json.dumps(asdict(self), indent=1) + "\n")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -12,6 +12,8 @@ from infra.local.secret import Secrets
 
 DATA_BUCKET = "symbio-data"
 ARTIFACT_BUCKET = "symbio-mlflow"
+STUDIES = "optuna"
+"""Database of studies, and the role that owns it: workers of studies log in as this one."""
 
 _NOBODY_IS_TOLD = {
     "DO_NOT_TRACK": "true",
@@ -58,4 +60,7 @@ def clients(ports: Ports, secrets: Secrets) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
         **s3_client(ports, secrets),
         "SYMBIO_DVC_REMOTE": f"s3://{DATA_BUCKET}/dvc",
+        # Without the password, which is nobody's business on a command line or in a message.
+        "SYMBIO_STUDIES": f"postgresql+psycopg2://{STUDIES}@{HOST}:{ports.postgres}/{STUDIES}",
+        "PGPASSWORD": secrets.studies_password,
     }

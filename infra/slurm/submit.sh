@@ -1,16 +1,21 @@
 #!/bin/bash
-# Submit a stage as a Slurm job, show what it prints, and end as it ends:
+# Submit a stage or a study as a Slurm job, show what it prints, and end as it ends:
 #   infra/slurm/submit.sh train@nyu
+#   infra/slurm/submit.sh search nyu --workers 4
 # SIGTERM (a cancelled flow) cancels the job; its ranks then write a checkpoint. Number of nodes,
 # partition, account and time: Slurm's own SBATCH_* variables, or SYMBIO_SBATCH="--nodes 4 ...".
 set -u
+case "$1" in
+  search | ablate) script=infra/slurm/study.sbatch ;;
+  *) script=infra/slurm/stage.sbatch ;;
+esac
 output=$(mktemp "${SYMBIO_TELL:-.}/slurm-XXXXXX.out")
 submitted=$(mktemp)
 trap 'rm -f "$submitted"; kill "${follower:-}" 2>/dev/null' EXIT
 
 # shellcheck disable=SC2086  # SYMBIO_SBATCH is a list of options.
 sbatch --wait --parsable --output "$output" --open-mode append ${SYMBIO_SBATCH:-} \
-  infra/slurm/stage.sbatch "$1" > "$submitted" &
+  "$script" "$@" > "$submitted" &
 waiting=$!
 cancel() {
   job=$(head -n 1 "$submitted" | cut -d ';' -f 1)

@@ -1,13 +1,14 @@
 """Label spaces and the maps between them.
 
-Every teacher and network speaks ADE20K (150 classes, in OneFormer's order, from 0). Ground truth
-speaks the data set's own language: NYU's 894 names or Cityscapes' label ids. Both are mapped to
-the space in which people score: NYU40 and the 19 Cityscapes train ids.
+Every teacher speaks ADE20K (150 classes, in OneFormer's order, from 0), and a network speaks it
+too, or the space that `labels.space` names. Ground truth speaks the data set's own language: NYU's
+894 names or Cityscapes' label ids. Both are mapped to the space in which people score: NYU40 and
+the 19 Cityscapes train ids, or the coarser NYU13 where the network predicts no more.
 
 `maps/ade20k.csv` holds our ADE20K -> NYU40 table (there is no standard one: it follows the public
 table of bbetula/Dense-Object-level-Mapping, and ids that it leaves out are ignored) and our
 ADE20K -> Cityscapes table; `maps/nyu894.csv` the 894 names with their NYU40 class
-(ankurhanda/nyuv2-meta-data, classMapping40).
+(ankurhanda/nyuv2-meta-data, classMapping40; NYU40 -> NYU13 is its class13Mapping).
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.frame import IGNORE, NUM_CLASSES
+from symbio.errors import SymbioError
+
+IGNORE = 255
+"""Semantic class of a pixel that has no label."""
+
+NUM_CLASSES = 150
+"""Classes of ADE20K, the label space of every teacher, and of networks unless `labels.space`."""
 
 _MAPS = Path(__file__).with_name("maps")
 
@@ -36,6 +43,18 @@ NYU40 = (
     "bathtub", "bag", "otherstructure", "otherfurniture", "otherprop",
 )  # fmt: skip
 """NYU40 names; class 0 here is id 1 of the data set's own 1..40."""
+
+NYU13 = (
+    "bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture", "sofa",
+    "table", "tv", "wall", "window",
+)  # fmt: skip
+"""NYU13 names; class 0 here is id 1 of the published 1..13."""
+
+NYU13_OF_NYU40 = (
+    12, 5, 6, 1, 4, 9, 10, 12, 13, 6, 8, 6, 13, 10, 6, 13, 6, 7, 7, 5,
+    7, 3, 2, 6, 11, 7, 7, 7, 7, 7, 7, 6, 7, 7, 7, 7, 7, 7, 6, 7,
+)  # fmt: skip
+"""NYU13 id (from 1) of the NYU40 ids 1..40."""
 
 CITYSCAPES19 = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
@@ -51,9 +70,25 @@ CITYSCAPES_TRAIN_IDS: Mapping[int, int] = MappingProxyType({
 """Cityscapes label id -> train id (cityscapesScripts, labels.py)."""
 
 
+ADE20K = "ade20k"
+"""The space of every teacher."""
+
+_SPACES = {"nyu40": NYU40, "nyu13": NYU13, "cityscapes19": CITYSCAPES19}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassSpace:
+    """The classes that a network predicts."""
+
+    name: str
+    names: tuple[str, ...]
+    from_ade20k: NDArray[np.uint8]
+    """(256,): ADE20K class, as teachers give it -> class here; 255 = no counterpart."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSpace:
-    """A space in which semantics are scored."""
+    """A space in which the semantics of a network are scored."""
 
     name: str
     names: tuple[str, ...]
@@ -61,10 +96,14 @@ class LabelSpace:
     """(256,): ADE20K class -> class here; 255 = no counterpart."""
     from_truth: NDArray[np.uint8]
     """(65536,): stored ground-truth id -> class here; 255 = not scored."""
+    predicted: ClassSpace
+    """What the network predicts."""
+    from_predicted: NDArray[np.uint8]
+    """(256,): the network's class -> class here; 255 = no counterpart."""
 
     @property
     def reachable(self) -> NDArray[np.bool_]:
-        """(len(names),): whether some ADE20K class maps to this class."""
+        """(len(names),): whether some ADE20K class maps to this class, so that it can be learnt."""
         return np.isin(np.arange(len(self.names)), self.from_ade20k)
 
 
@@ -81,26 +120,55 @@ def nyu894_names() -> tuple[str, ...]:
 
 
 @functools.cache
-def label_space(truth: str) -> LabelSpace:
+def class_space(name: str) -> ClassSpace:
+    """The space that `labels.space` or a model's card names.
+
+    Raises:
+        SymbioError: there is no such space.
+    """
+    if name == ADE20K:
+        return ClassSpace(name, ade20k_names(), _identity(NUM_CLASSES))
+    if name == "nyu13":
+        return ClassSpace(name, NYU13, _nyu13()[class_space("nyu40").from_ade20k])
+    if name not in _SPACES:
+        raise SymbioError(f"no space of classes {name!r}; there are {ADE20K}, {', '.join(_SPACES)}")
+    # NYU40 counts from 1 in the file, as its authors do.
+    first = 1 if name == "nyu40" else 0
+    rows = [row for row in _rows("ade20k.csv") if row[name]]
+    entries = {int(row["ade20k"]): int(row[name]) - first for row in rows}
+    return ClassSpace(name, _SPACES[name], _table(256, entries))
+
+
+@functools.cache
+def label_space(truth: str, predicted: str = ADE20K) -> LabelSpace:
     """The scoring space of a prepared data set's `label_space` header.
+
+    Networks that speak ADE20K and those that speak NYU40 are both scored in NYU40, and so can be
+    compared; one that speaks NYU13 is scored in NYU13.
 
     Args:
         truth: "nyu894" (scored in NYU40), "cityscapes" (in 19 train ids) or "ade20k".
+        predicted: the space of the network's classes.
+
+    Raises:
+        SymbioError: nothing maps the truth to what the network predicts.
     """
-    if truth == "ade20k":
-        identity = _table(256, {i: i for i in range(NUM_CLASSES)})
-        return LabelSpace("ade20k", ade20k_names(), identity, _widen(identity))
-    column, names = {"nyu894": ("nyu40", NYU40), "cityscapes": ("cityscapes19", CITYSCAPES19)}[
-        truth
-    ]
-    base = 1 if truth == "nyu894" else 0
-    ade = {int(r["ade20k"]): int(r[column]) - base for r in _rows("ade20k.csv") if r[column]}
-    own = (
-        {int(row["nyu894"]): int(row["nyu40"]) - 1 for row in _rows("nyu894.csv")}
-        if truth == "nyu894"
-        else dict(CITYSCAPES_TRAIN_IDS)
+    own, from_truth = _own_space(truth)
+    spoken = class_space(predicted)
+    if predicted == ADE20K:
+        to_own = own.from_ade20k
+        return LabelSpace(own.name, own.names, to_own, from_truth, spoken, to_own)
+    table = _coarser(own, spoken)
+    if table is None:
+        fitting = [one for one in _SPACES if _coarser(own, class_space(one)) is not None]
+        raise SymbioError(
+            f"labels.space: classes of {predicted} cannot be compared with ground truth in "
+            f"{own.name}; give {' or '.join([ADE20K, *fitting])}"
+        )
+    identity = _identity(len(spoken.names))
+    return LabelSpace(
+        predicted, spoken.names, spoken.from_ade20k, table[from_truth], spoken, identity
     )
-    return LabelSpace(column, names, _table(256, ade), _table(65536, own))
 
 
 def maps_sha256() -> str:
@@ -122,6 +190,34 @@ def palette(count: int = NUM_CLASSES) -> NDArray[np.uint8]:
         for i in range(count)
     ]
     return np.round(np.array(colours) * 255).astype(np.uint8)
+
+
+def _own_space(truth: str) -> tuple[ClassSpace, NDArray[np.uint8]]:
+    """The finest space in which a truth is scored, and (65536,) stored id -> class there."""
+    if truth == ADE20K:
+        return class_space(ADE20K), _widen(class_space(ADE20K).from_ade20k)
+    if truth == "nyu894":
+        ids = {int(row["nyu894"]): int(row["nyu40"]) - 1 for row in _rows("nyu894.csv")}
+        return class_space("nyu40"), _table(65536, ids)
+    return class_space("cityscapes19"), _table(65536, CITYSCAPES_TRAIN_IDS)
+
+
+def _coarser(own: ClassSpace, other: ClassSpace) -> NDArray[np.uint8] | None:
+    """(256,): class of `own` -> class of `other`; None where there is no such map."""
+    if own.name == ADE20K:
+        return other.from_ade20k
+    if own.name == other.name:
+        return _identity(len(own.names))
+    return _nyu13() if (own.name, other.name) == ("nyu40", "nyu13") else None
+
+
+def _nyu13() -> NDArray[np.uint8]:
+    """(256,): NYU40 class -> NYU13 class, both from 0."""
+    return _table(256, {place: label - 1 for place, label in enumerate(NYU13_OF_NYU40)})
+
+
+def _identity(count: int) -> NDArray[np.uint8]:
+    return _table(256, {label: label for label in range(count)})
 
 
 def _rows(name: str) -> list[dict[str, str]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from symbio.data.frame import IGNORE, Batch
+from symbio.data.classes import IGNORE
+from symbio.data.frame import Batch
 from symbio.data.images import (
     decode_depth,
     decode_labels,
@@ -24,6 +26,9 @@ from symbio.data.view import view_box
 from symbio.errors import SymbioError
 
 CACHE_BYTES = 2**30
+
+Label = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+"""Pseudo-label at full size: ADE20K class, 255 = ignore, and confidence, uint8 (H, W) each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,8 @@ def load_frame(prepared: Shards, key: str) -> Frame:
     )
 
 
-def load_pseudo(pseudo: Shards, key: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pseudo-label of one frame at full size: ADE20K class and confidence, uint8 (H, W) each.
+def load_pseudo(pseudo: Shards, key: str) -> Label:
+    """Pseudo-label of one frame at full size.
 
     Raises:
         SymbioError: the frame has no pseudo-label, or it is broken.
@@ -88,14 +93,25 @@ class FrameDataset:
     def __init__(
         self,
         prepared: Shards,
-        pseudo: Shards | None,
+        label_of: Callable[[str], Label | None] | None,
         split: str,
         image_size: tuple[int, int],
         depth_range: tuple[float, float],
     ) -> None:
-        """Raises SymbioError if the split is empty or pseudo-labels do not cover it."""
+        """Nothing is read yet.
+
+        Args:
+            prepared: the frames.
+            label_of: a frame's key -> its label; None: it has none, or no frame has.
+            split: of `prepared`.
+            image_size: (H, W) in pixels of the frames as the network sees them.
+            depth_range: depth outside (metres) counts as no measurement.
+
+        Raises:
+            SymbioError: the split is empty.
+        """
         self.prepared = prepared
-        self.pseudo = pseudo
+        self.label_of = label_of
         self.keys = prepared.splits.get(split, [])
         self.image_size = image_size
         self.depth_range = depth_range
@@ -105,12 +121,6 @@ class FrameDataset:
         self._lock = threading.Lock()
         if not self.keys:
             raise SymbioError(f"{prepared.folder}: split {split!r} has no frames")
-        missing = [key for key in self.keys if pseudo is not None and key not in pseudo]
-        if missing and pseudo is not None:
-            raise SymbioError(
-                f"{pseudo.folder}: no pseudo-label for {len(missing)} frames of split {split!r}, "
-                f"first {missing[0]!r}; run `symbio label {self.dataset}`"
-            )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -145,11 +155,12 @@ class FrameDataset:
         depth = torch.from_numpy(units.astype(np.float32)) / frame.depth_scale
         low, high = self.depth_range
         depth = torch.where((depth > low) & (depth < high), depth, 0.0)
-        if self.pseudo is None:
+        known = None if self.label_of is None else self.label_of(key)
+        if known is None:
             label = np.full(self.image_size, IGNORE, np.uint8)
             confidence = np.zeros(self.image_size, np.uint8)
         else:
-            label, confidence = load_pseudo(self.pseudo, key)
+            label, confidence = known
             label = resize_labels(label[rows, columns], self.image_size)
             confidence = resize_labels(confidence[rows, columns], self.image_size)
         return Batch(

@@ -8,12 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-IGNORE = 255
-"""Semantic class of a pixel that has no label."""
-
-NUM_CLASSES = 150
-"""Classes of ADE20K, the label space of every teacher and every network."""
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from symbio.data.augment import augment, augment_rng
+from symbio.data.classes import ADE20K, class_space
 from symbio.data.dataset import FrameDataset
 from symbio.data.frame import Batch, stack
+from symbio.data.labels import TrainingLabels
 from symbio.data.mixing.apply import apply_mix, mix_rng, mixes, partner_position
 from symbio.data.order import epoch_of, frame_at
 from symbio.data.shards import Shards
@@ -48,7 +50,10 @@ class GlobalBatches:
         device: torch.device | str = "cpu",
         threads: int = 1,
     ) -> None:
-        """Raises SymbioError if `train.batch` cannot be dealt to `world` ranks."""
+        """Raises SymbioError if `train.batch` cannot be dealt to `world` ranks.
+
+        Or if the split has no frames, or one whose label is used has none.
+        """
         train = params.train
         if train.batch % (train.micro_batch * world):
             raise SymbioError(
@@ -56,9 +61,15 @@ class GlobalBatches:
                 f"({train.micro_batch}) x ranks ({world}); change one of the three"
             )
         section = params.dataset(dataset)
+        label_of = None
+        if pseudo is not None:
+            keys = prepared.splits.get(split, [])
+            label_of = TrainingLabels(pseudo, keys, params.labels, params.seed).load
         self._frames = FrameDataset(
-            prepared, pseudo, split, section.image_size, section.depth_range
+            prepared, label_of, split, section.image_size, section.depth_range
         )
+        space = class_space(params.labels.space)
+        self._to_space = torch.tensor(space.from_ade20k, device=device)
         self._params = params
         self._rank = rank
         self._world = world
@@ -81,10 +92,13 @@ class GlobalBatches:
         return step * self._params.train.batch / self.num_frames
 
     def micro_batches(self, step: int) -> list[Batch]:
-        """This rank's micro-batches of `step` (from 0), augmented and mixed, on the device."""
+        """This rank's micro-batches of `step` (from 0), augmented and mixed, on the device.
+
+        Their classes are those of `labels.space`.
+        """
         decoded = self._ahead.pop(step, None) or self._start(step)
         self._ahead = {step + 1: self._start(step + 1)}
-        return [self._finish(future.result()) for future in decoded]
+        return [self._in_space(self._finish(future.result())) for future in decoded]
 
     def close(self) -> None:
         """Stop the decoding threads."""
@@ -132,6 +146,12 @@ class GlobalBatches:
             order[row] = len(own) + place
         rngs = [mix_rng(seed, self._epoch_of(p), p) for p in decoded.positions]
         return apply_mix(own, stack([own, partners]).rows(order), rngs, mix_params)
+
+    def _in_space(self, batch: Batch) -> Batch:
+        """Rename the classes, after all mixes, which know ADE20K's."""
+        if self._params.labels.space == ADE20K:
+            return batch
+        return replace(batch, semantic=self._to_space[batch.semantic.long()])
 
     def _augment(self, frames: list[Batch], positions: list[int]) -> Batch:
         batch = stack(frames).to(self._device)

@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbio.data.frame import NUM_CLASSES
 from symbio.evaluate.accumulate import DepthScores, SemanticScores
 from symbio.evaluate.constant import most_frequent_class
 from symbio.evaluate.examples import Example, Source, scored_box
@@ -40,7 +39,7 @@ class Scores:
     truth: SemanticScores
     """Against ground truth, in its label space."""
     pseudo: SemanticScores
-    """Against pseudo-labels, in ADE20K."""
+    """Against pseudo-labels, in the classes that the network predicts."""
 
     def merge(self, other: Scores) -> None:
         """Add other frames. Raises SymbioError if a frame is in both."""
@@ -120,14 +119,26 @@ def evaluate(
     result = _nothing_scored(predictors, source, protocol, max_depth_m)
 
     def score(batch: list[str]) -> Evaluation:
-        part = _nothing_scored(predictors, source, protocol, max_depth_m)
-        _score(part, predictors, [source.load(key) for key in batch], device)
-        return part
+        return score_together(predictors, source, batch, protocol, max_depth_m, device)
 
     batches = source.groups(keys, BATCH[torch.device(device).type])[place.rank :: place.world]
     parts = in_parallel(score, batches, workers)
     for part in track(parts, "evaluate", len(batches)) if place.first else parts:
         result.merge(part)
+    return result
+
+
+def score_together(
+    predictors: Mapping[str, Predictor],
+    source: Source,
+    keys: list[str],
+    protocol: Protocol,
+    max_depth_m: float,
+    device: torch.device | str = "cpu",
+) -> Evaluation:
+    """Score predictors on frames of one size, in one forward; arguments as of `evaluate`."""
+    result = _nothing_scored(predictors, source, protocol, max_depth_m)
+    _score(result, predictors, [source.load(key) for key in keys], device)
     return result
 
 
@@ -139,7 +150,7 @@ def _nothing_scored(
             DepthScores(protocol),
             RangeScores(range_edges(max_depth_m)),
             SemanticScores(len(source.space.names)),
-            SemanticScores(NUM_CLASSES),
+            SemanticScores(len(source.space.predicted.names)),
         )
         for name in predictors
     }
@@ -190,7 +201,7 @@ def _score_classes(
     scores: Scores, examples: list[Example], classes: Tensor, view: Box, source: Source
 ) -> None:
     """Semantics are scored on everything that the network sees; depth crops do not apply."""
-    to_space = torch.from_numpy(source.space.from_ade20k.copy()).to(classes.device)
+    to_space = torch.from_numpy(source.space.from_predicted.copy()).to(classes.device)
     for example, predicted in zip(examples, classes, strict=True):
         if example.truth is not None:
             mapped = to_space[predicted.long()]

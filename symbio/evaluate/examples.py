@@ -38,7 +38,8 @@ class Example:
     truth: Tensor | None
     """uint8 (H, W) in the scoring label space, 255 = ignore; None where there is no truth."""
     pseudo: Tensor | None
-    """uint8 (H, W), ADE20K class of the teacher, 255 = ignore; None without pseudo-labels."""
+    """uint8 (H, W), class of the teacher in the space that the network predicts, 255 = ignore;
+    None without pseudo-labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class Source:
         seen = frame.image[view.top : view.bottom, view.left : view.right]
         image = resize_rgb(seen, self.image_size).transpose(2, 0, 1)
         truth = None if frame.truth is None else self.space.from_truth[frame.truth]
-        pseudo = None if self.pseudo is None else load_pseudo(self.pseudo, key)[0]
+        pseudo = None
+        if self.pseudo is not None:
+            pseudo = self.space.predicted.from_ade20k[load_pseudo(self.pseudo, key)[0]]
         for what, labels in (("image", frame.image), ("truth", truth), ("pseudo-label", pseudo)):
             if labels is not None and labels.shape[:2] != (height, width):
                 raise SymbioError(

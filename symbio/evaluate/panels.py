@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from symbio.data.classes import ade20k_names, palette
+from symbio.data.classes import palette
 from symbio.data.images import resize_labels, resize_rgb
 from symbio.evaluate.examples import Example, Source
 from symbio.evaluate.predictors import Predictor
@@ -53,7 +53,7 @@ def panel(
     last_row += _semantics(source, example, guess.classes, size)
     last_row += [np.full_like(last_row[0], 255)] * (3 - len(last_row))
     picture = grid([depths, last_row])
-    return _with_legend(picture, guess.classes)
+    return _with_legend(picture, guess.classes, source.space.predicted.names)
 
 
 def _semantics(
@@ -67,7 +67,7 @@ def _semantics(
         labels, what, colours = example.pseudo, "classes: teacher", palette()
     elif example.truth is not None:
         labels, what, colours = example.truth, "classes: truth", palette(len(source.space.names))
-        predicted = source.space.from_ade20k[predicted]
+        predicted = source.space.from_predicted[predicted]
     else:
         return [_class_picture(predicted, size, palette(), "classes: predicted")]
     seen = example.view.of(labels).numpy()
@@ -83,11 +83,11 @@ def _class_picture(
     return labelled(colour_classes(resize_labels(classes, size), colours), text)
 
 
-def _with_legend(picture: Picture, classes: torch.Tensor | None) -> Picture:
+def _with_legend(picture: Picture, classes: torch.Tensor | None, names: Sequence[str]) -> Picture:
     if classes is None:
         return picture
-    names = legend(classes[0].cpu().numpy(), ade20k_names(), picture.shape[1])
-    return np.vstack([picture, names])
+    strip = legend(classes[0].cpu().numpy(), names, picture.shape[1])
+    return np.vstack([picture, strip])
 
 
 def _thumbnail_size(height: int, width: int) -> tuple[int, int]:

@@ -12,6 +12,11 @@ from torch import Tensor
 from symbio.model.network import SymbioticNetwork
 
 _CLASSES_AT_ONCE = 16
+_REACH = 3
+"""Pixels of the coarse logits to each side that an interpolated value may depend on: two, were they
+brought to full size at once; one more where they pass through a size in between."""
+_ROUNDING = 2.0**-6
+"""Of the greatest logit: more than interpolating in bfloat16 loses."""
 
 
 class Guess(NamedTuple):
@@ -20,7 +25,7 @@ class Guess(NamedTuple):
     depth_m: Tensor
     """float32 (B, H, W), metres."""
     classes: Tensor | None
-    """uint8 (B, H, W), ADE20K class; None where none is predicted."""
+    """uint8 (B, H, W), class of the network's own; None where none is predicted."""
 
 
 Predictor = Callable[[Tensor, tuple[int, int]], Guess]
@@ -67,15 +72,17 @@ def class_map(logits: Tensor, lift: Callable[[Tensor], Tensor]) -> Tensor:
 
     Args:
         logits: floating (B, C, h, w), C <= 255.
-        lift: brings some of the channels to the size wanted, (B, c, h, w) -> (B, c, H, W).
+        lift: brings some of the channels to the size wanted, (B, c, h, w) -> (B, c, H, W), by
+            interpolating between neighbours.
 
     Returns:
         uint8 (B, H, W); the lowest class among equals.
     """
+    possible = possible_classes(logits)
     # Classes of a pixel side by side in memory: resizing and the maximum are twice as fast.
     parts = [
         part.contiguous(memory_format=torch.channels_last)
-        for part in torch.split(logits, _CLASSES_AT_ONCE, dim=1)
+        for part in torch.split(logits[:, possible], _CLASSES_AT_ONCE, dim=1)
     ]
     best, classes = lift(parts[0]).max(dim=1)
     for number, part in enumerate(parts[1:], start=1):
@@ -83,7 +90,30 @@ def class_map(logits: Tensor, lift: Callable[[Tensor], Tensor]) -> Tensor:
         better = value > best
         best = torch.where(better, value, best)
         classes = torch.where(better, index + number * _CLASSES_AT_ONCE, classes)
-    return classes.to(torch.uint8)
+    return possible.to(torch.uint8)[classes]
+
+
+def possible_classes(logits: Tensor) -> Tensor:
+    """Classes that may be the most likely one somewhere once the logits are interpolated.
+
+    An interpolated value lies between the least and the greatest around it. A class whose greatest
+    is everywhere below another's least therefore never wins, and need not be brought to full size.
+    Networks trained on the sample keep 19 of 150 classes: a class map in a third of the time.
+
+    Args:
+        logits: floating (B, C, h, w).
+
+    Returns:
+        int64, the classes in ascending order, at least one.
+    """
+    wide = 2 * _REACH + 1
+    greatest = F.max_pool2d(logits.float(), wide, 1, _REACH)
+    least = -F.max_pool2d(-logits.float(), wide, 1, _REACH)
+    rounding = _ROUNDING * logits.abs().amax().float()
+    beaten = greatest < least.amax(dim=1, keepdim=True) - rounding
+    # What is compared with a NaN is not beaten.
+    possible: Tensor = (~beaten).any(dim=0).flatten(1).any(dim=1).nonzero()[:, 0]
+    return possible
 
 
 def _bilinear(values: Tensor, size: tuple[int, int]) -> Tensor:

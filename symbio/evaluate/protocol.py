@@ -245,10 +245,22 @@ _IDENTITY = (
 )
 
 
+_OF_CLASSES = ("label_space", "maps_sha256")
+
+
 def require_same_measurement(
-    first: Mapping[str, Any], second: Mapping[str, Any], what: str = "the two results"
+    first: Mapping[str, Any],
+    second: Mapping[str, Any],
+    what: str = "the two results",
+    classes: bool = True,
 ) -> None:
     """Refuse to compare two metrics files that measure different things.
+
+    Args:
+        first: a metrics file.
+        second: another.
+        what: what messages call the two.
+        classes: False compares depth alone, whichever classes were scored beside it.
 
     Raises:
         SymbioError: data set, its content, protocol, split, number of images or the classes' maps
@@ -257,7 +269,7 @@ def require_same_measurement(
     different = [
         f"{key} ({first.get(key)!r} and {second.get(key)!r})"
         for key in _IDENTITY
-        if first.get(key) != second.get(key)
+        if first.get(key) != second.get(key) and (classes or key not in _OF_CLASSES)
     ]
     if different:
         raise SymbioError(f"{what} cannot be compared: they differ in {', '.join(different)}")

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from symbio.data.classes import label_space, maps_sha256
+from symbio.data.classes import ADE20K, label_space, maps_sha256
 from symbio.data.shards import INDEX, Shards
 from symbio.errors import SymbioError
 from symbio.evaluate.constant import best_constant_depth
@@ -23,7 +23,7 @@ from symbio.evaluate.protocol import Protocol
 from symbio.evaluate.report import write_report
 from symbio.files import whole_folder, write_json
 from symbio.model.network import SymbioticNetwork, build_network
-from symbio.model.saved import load_network
+from symbio.model.saved import load_network, spoken
 from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.entry import be_a_rank
@@ -99,7 +99,7 @@ def main(task: Task) -> int:
 def _evaluate(task: Task, place: Place, device: torch.device, workers: int) -> dict[str, Any]:
     def opened() -> tuple[SymbioticNetwork, dict[str, Any], Source, list[str]]:
         network, card = load_network(task.model, device)
-        return network, card, *_open(task, card)
+        return network, card, *open_split(task, card)
 
     network, card, source, keys = agreed(opened)
     max_depth_m = float(card["depth_range"][1])
@@ -145,7 +145,12 @@ def _shown(value: float | None) -> str:
     return "not a number" if value is None else f"{value:.4f}"
 
 
-def _open(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
+def open_split(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
+    """The frames of the task's split, and their keys; `card` is the network's.
+
+    Raises:
+        SymbioError: the network is of another data set, or frames or pseudo-labels are missing.
+    """
     root, dataset, split = task.root, task.dataset, task.split
     if card.get("dataset", dataset) != dataset:
         raise SymbioError(
@@ -168,7 +173,9 @@ def _open(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
             f"{missing[0]!r}; run `symbio label {dataset}`"
         )
     height, width = card["image_size"]
-    space = label_space(prepared.header["label_space"])
+    classes = spoken(card)
+    predicted = ADE20K if classes is None else classes.name
+    space = label_space(prepared.header["label_space"], predicted)
     return Source(prepared, pseudo, space, (height, width)), keys
 
 
@@ -176,7 +183,11 @@ def _untrained(network: SymbioticNetwork) -> SymbioticNetwork:
     """The same network with random weights, the encoder's included: nothing is fetched."""
     low, high = network.depth_range
     params = network.params.model_copy(update={"pretrained": False})
-    return build_network(params, network.image_size, high, low, network.num_classes, UNTRAINED_SEED)
+    untrained = build_network(
+        params, network.image_size, high, low, network.num_classes, UNTRAINED_SEED
+    )
+    untrained.says_classes = network.says_classes
+    return untrained
 
 
 def _metrics(result: Evaluation, task: Task, card: Mapping[str, Any]) -> dict[str, Any]:

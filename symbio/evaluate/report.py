@@ -81,12 +81,13 @@ def _scores(report: Report, result: Evaluation, card: Mapping[str, Any]) -> None
         if rows:
             report.heading(title)
             report.table(rows, ["", *names])
+    space = result.source.space
     report.text(
         "trained: the model. untrained: the same network with random weights. constant: the one "
         "depth with the lowest abs_rel on these very frames, and the most frequent class. "
-        "truth_ is scored in the data set's label space (reachable: only classes that some "
-        "ADE20K class maps to), pseudo_ against the teacher in ADE20K. mIoU runs over the "
-        "classes that occur in labels or prediction."
+        f"truth_ is scored in {space.name} (reachable: only classes that some ADE20K "
+        f"class maps to), pseudo_ against the teacher in {space.predicted.name}. mIoU runs "
+        "over the classes that occur in labels or prediction."
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from symbio.data.classes import ade20k_names
 from symbio.evaluate.confusion import Confusion
 from symbio.evaluate.evaluate import Evaluation, Scores
 from symbio.evaluate.metrics import METRICS
@@ -32,7 +31,7 @@ def per_class(result: Evaluation, predictor: str) -> list[Row]:
     scores = result.scores[predictor]
     return [
         *_classes("truth", scores.truth.confusion(), result.source.space.names),
-        *_classes("pseudo", scores.pseudo.confusion(), ade20k_names()),
+        *_classes("pseudo", scores.pseudo.confusion(), result.source.space.predicted.names),
     ]
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from symbio.data.classes import ade20k_names
-from symbio.data.frame import IGNORE, NUM_CLASSES
+from symbio.data.classes import IGNORE, NUM_CLASSES, ade20k_names
 
 HIDDEN = 64
 """Channels of the pixel decoder, the queries and the masks."""

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from symbio.data.classes import IGNORE, NUM_CLASSES
 from symbio.data.draws import rng_for
-from symbio.data.frame import IGNORE, NUM_CLASSES
 from symbio.label.fit_frames import WORLDS, Frames, augment, to_tensors, with_border
 from symbio.label.fit_loss import map_loss, sample_target
 from symbio.label.fit_network import Fitted

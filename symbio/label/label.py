@@ -18,9 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from symbio.data.classes import label_space
+from symbio.data.classes import IGNORE, label_space
 from symbio.data.dataset import Frame, load_frame
-from symbio.data.frame import IGNORE
 from symbio.data.images import encode_png
 from symbio.data.shards import Shards
 from symbio.errors import SymbioError

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.classes import LabelSpace
-from symbio.data.frame import IGNORE, NUM_CLASSES
+from symbio.data.classes import IGNORE, NUM_CLASSES, LabelSpace
 
 Counts = NDArray[np.int64]
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.classes import ade20k_names, label_space
+from symbio.data.classes import IGNORE, ade20k_names, label_space
 from symbio.data.dataset import load_frame, load_pseudo
-from symbio.data.frame import IGNORE
 from symbio.data.shards import Shards
 from symbio.pictures import Picture, colour_classes, colour_depth, grid, labelled, legend, overlay
 from symbio.report import Report

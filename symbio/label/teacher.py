@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbio.data.frame import NUM_CLASSES
+from symbio.data.classes import NUM_CLASSES
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of
 

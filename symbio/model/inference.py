@@ -25,7 +25,7 @@ class Inference(NamedTuple):
     depth_m: NDArray[np.float32]
     """(B, H, W), metres."""
     classes: NDArray[np.uint8] | None
-    """(B, H, W), ADE20K class 0..149; None for a network of depth only."""
+    """(B, H, W), class of the network's own (`saved.spoken`); None where it says depth alone."""
 
 
 @torch.inference_mode()

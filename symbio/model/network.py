@@ -15,6 +15,7 @@ from symbio.errors import SymbioError
 from symbio.model.decoder import Decoder
 from symbio.model.encoder import Encoder, padded_size
 from symbio.model.heads import DepthHead, SemanticHead
+from symbio.model.initial import draws_of
 from symbio.model.pixels import STRIDE, cross_entropy_sum, most_likely, upsample
 from symbio.model.symbiosis import Neck, SymbioticTransformer
 from symbio.params import ModelParams
@@ -48,19 +49,28 @@ class SymbioticNetwork(nn.Module):
         image_size: tuple[int, int],
         depth_range: tuple[float, float],
         num_classes: int,
+        seed: int,
     ) -> None:
         super().__init__()
         self.params, self.image_size = params, image_size
         self.depth_range, self.num_classes = depth_range, num_classes
+        self.says_classes = params.semantics
+        """False: its logits are left out, for nothing has taught them."""
         channels = params.channels
-        self.encoder = Encoder(params.encoder, params.pretrained, image_size)
-        self.decoder = Decoder(self.encoder.strides, self.encoder.channels, channels, STRIDE)
-        self.neck_depth = Neck(channels)
-        self.head_depth = DepthHead(channels, params.depth_output, depth_range)
+        with draws_of("encoder", seed):
+            self.encoder = Encoder(params.encoder, params.pretrained, image_size)
+        with draws_of("decoder", seed):
+            self.decoder = Decoder(self.encoder.strides, self.encoder.channels, channels, STRIDE)
+        with draws_of("neck_depth", seed):
+            self.neck_depth = Neck(channels)
+        with draws_of("head_depth", seed):
+            self.head_depth = DepthHead(channels, params.depth_output, depth_range)
         if params.semantics:
-            self.neck_semantic = Neck(channels)
-            self.symbiosis = SymbioticTransformer(channels, params.symbiosis)
-            self.head_semantic = SemanticHead(channels, num_classes)
+            with draws_of("neck_semantic", seed):
+                self.neck_semantic = Neck(channels)
+            self.symbiosis = SymbioticTransformer(channels, params.symbiosis, seed)
+            with draws_of("head_semantic", seed):
+                self.head_semantic = SemanticHead(channels, num_classes)
         for name in ("mean", "std"):
             value = torch.tensor(getattr(self.encoder, name)).reshape(1, 3, 1, 1) * 255.0
             self.register_buffer(f"{name}_255", value, persistent=False)
@@ -116,7 +126,8 @@ class SymbioticNetwork(nn.Module):
         if not self.params.semantics:
             return self.head_depth(depth), None
         depth, semantic = self.symbiosis(depth, self.neck_semantic(shared))
-        return self.head_depth(depth), self.head_semantic(semantic)
+        logits = self.head_semantic(semantic) if self.says_classes else None
+        return self.head_depth(depth), logits
 
 
 def build_network(
@@ -127,7 +138,7 @@ def build_network(
     num_classes: int = 150,
     seed: int = 0,
 ) -> SymbioticNetwork:
-    """Build the network with initial weights that depend on `seed` alone.
+    """Build the network; the initial weights of each part depend on `seed` and the part alone.
 
     Args:
         params: the `model` section; `semantics: false` leaves out the semantic branch and with
@@ -144,6 +155,4 @@ def build_network(
         raise SymbioError(
             f"depth_range needs 0 < min < max metres, found {min_depth_m} and {max_depth_m}"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return SymbioticNetwork(params, image_size, (min_depth_m, max_depth_m), num_classes)
+    return SymbioticNetwork(params, image_size, (min_depth_m, max_depth_m), num_classes, seed)

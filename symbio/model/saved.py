@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from symbio.data.classes import ADE20K, ClassSpace, class_space
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of, whole_folder, write_json
 from symbio.model.network import SymbioticNetwork, build_network
@@ -25,7 +27,7 @@ def save_network(folder: Path, network: SymbioticNetwork, card: dict[str, Any]) 
     Args:
         folder: replaced if it exists.
         network: its weights are copied to the host and kept in their own dtype.
-        card: JSON values to keep beside (dataset, protocol, label_space, lineage, ...).
+        card: JSON values to keep beside (dataset, protocol, label_space, class_space, ...).
 
     Returns:
         The card as written: `card` and format, model, image_size, depth_range, num_classes,
@@ -67,7 +69,21 @@ def load_network(
     if expected != found:
         raise SymbioError(f"{folder / WEIGHTS}: {_difference(expected, found)}")
     network.load_state_dict(weights)
+    network.says_classes = spoken(card) is not None
     return network.to(device).eval(), card
+
+
+def spoken(card: Mapping[str, Any]) -> ClassSpace | None:
+    """The classes that a saved network says; None: depth alone.
+
+    Raises:
+        SymbioError: the card names classes that this symbio does not know.
+    """
+    if not card["model"].get("semantics", True):
+        return None
+    # Cards from before there was a choice do not name it.
+    name = card.get("class_space", ADE20K)
+    return None if name is None else class_space(name)
 
 
 def _verified_weights(folder: Path, card: Any) -> dict[str, torch.Tensor]:

@@ -5,78 +5,19 @@ the depth branch, keys and values from the semantic branch; depth-guided attenti
 mirror image. At each step both read the same inputs, so that the exchange is symmetric.
 
 Ours, where the paper's public text is silent: pre-norm, residual, an MLP of ratio 4 after each
-attention, the relative position bias, and two steps in every exchange, so that all of them are
-compared at nearly equal parameters. At C=128, h=4, w=7 and both directions these are 796,816 for
-`both`, `local` and `global`, 794,112 for `full` (plain cross-attention: the same but for the
-tables of relative positions), 753,152 for `convolution`.
+attention, the relative position bias, and two steps in every exchange, all of them with equally
+many parameters (`symbio.model.exchanges.registry`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
 from torch import Tensor, nn
 
 from symbio.errors import SymbioError
-from symbio.model.attention import CrossAttention
 from symbio.model.decoder import conv_norm_gelu
+from symbio.model.exchanges.registry import EXCHANGES, MixerBuilder
+from symbio.model.initial import draws_of
 from symbio.params import SymbiosisParams
-
-MixerBuilder = Callable[[int, SymbiosisParams], nn.Module]
-"""(channels, params) -> a module that maps (query, context), both (B,H,W,C), to (B,H,W,C)."""
-
-
-class ConvolutionMixer(nn.Module):
-    """Exchange without attention: a w x w depthwise convolution spreads the context.
-
-    About as many parameters as `CrossAttention`: 3 C^2 + w^2 C against 4 C^2.
-    """
-
-    def __init__(self, channels: int, window: int) -> None:
-        super().__init__()
-        self.merge = nn.Linear(2 * channels, channels)
-        # An even window has no centre: one more row and column keep the size.
-        side = window + 1 - window % 2
-        self.spread = nn.Conv2d(channels, channels, side, padding=side // 2, groups=channels)
-        self.out = nn.Sequential(nn.GELU(), nn.Linear(channels, channels))
-
-    def forward(self, query: Tensor, context: Tensor) -> Tensor:
-        """(B,H,W,C) query and context -> (B,H,W,C)."""
-        merged = self.merge(torch.cat((query, context), dim=-1))
-        spread = self.spread(merged.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        out: Tensor = self.out(spread)
-        return out
-
-
-def _convolution(channels: int, params: SymbiosisParams) -> nn.Module:
-    return ConvolutionMixer(channels, params.window)
-
-
-def _full(channels: int, params: SymbiosisParams) -> nn.Module:
-    return CrossAttention(channels, params.heads, params.window, "full")
-
-
-def _local(channels: int, params: SymbiosisParams) -> nn.Module:
-    return CrossAttention(channels, params.heads, params.window, "local")
-
-
-def _global(channels: int, params: SymbiosisParams) -> nn.Module:
-    return CrossAttention(channels, params.heads, params.window, "global")
-
-
-EXCHANGES: dict[str, tuple[MixerBuilder, ...]] = {
-    "none": (),
-    "convolution": (_convolution, _convolution),
-    "full": (_full, _full),
-    "local": (_local, _local),
-    "global": (_global, _global),
-    "both": (_local, _global),
-}
-"""Name (`model.symbiosis.exchange`) -> the mixer of each successive step.
-
-An exchange of your own is a `MixerBuilder` in its own file and one line here.
-"""
 
 
 class Neck(nn.Module):
@@ -118,11 +59,16 @@ class GuidedBlock(nn.Module):
 class SymbioticTransformer(nn.Module):
     """The exchange between the branches.
 
+    Args:
+        channels: C.
+        params: which exchange, in which directions.
+        seed: of the initial weights; those of a block depend on its direction and step alone.
+
     Raises:
         SymbioError: `params.exchange` is not in `EXCHANGES`.
     """
 
-    def __init__(self, channels: int, params: SymbiosisParams) -> None:
+    def __init__(self, channels: int, params: SymbiosisParams, seed: int) -> None:
         super().__init__()
         if params.exchange not in EXCHANGES:
             raise SymbioError(
@@ -131,14 +77,20 @@ class SymbioticTransformer(nn.Module):
             )
         steps = EXCHANGES[params.exchange]
 
-        def blocks() -> nn.ModuleList:
+        def block(build: MixerBuilder, name: str) -> GuidedBlock:
+            with draws_of(f"symbiosis.{name}.mixer", seed):
+                mixer = build(channels, params)
+            with draws_of(f"symbiosis.{name}", seed):
+                return GuidedBlock(channels, mixer, params.mlp_ratio)
+
+        def blocks(direction: str) -> nn.ModuleList:
             return nn.ModuleList(
-                GuidedBlock(channels, build(channels, params), params.mlp_ratio) for build in steps
+                block(build, f"{direction}.{step}") for step, build in enumerate(steps)
             )
 
         # Semantics-guided: changes the depth branch. Depth-guided: changes the semantic branch.
-        self.sgt = blocks() if params.directions in ("both", "sgt") else None
-        self.dgt = blocks() if params.directions in ("both", "dgt") else None
+        self.sgt = blocks("sgt") if params.directions in ("both", "sgt") else None
+        self.dgt = blocks("dgt") if params.directions in ("both", "dgt") else None
         self.num_steps = len(steps)
 
     def forward(self, depth: Tensor, semantic: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 
 import torch
 
-from symbio.data.frame import NUM_CLASSES
 from symbio.params import Params
 from symbio.plan.trace import training_size
 from symbio.ranks.settings import num_cpus
@@ -35,14 +34,14 @@ def micro_batch_s(params: Params, dataset: str, device: torch.device, ranks: int
         dataset,
     )
     low, high = params.dataset(dataset).depth_range
-    weights = torch.ones(NUM_CLASSES)
+    weights = torch.ones(network.num_classes)
     objective = Objective(network, params.train, (low, high), weights).to(device).train()
     optimizer = build_optimizer(objective, params.train)
     height, width = training_size(params, dataset)
     frames = (params.train.micro_batch, height, width)
     image = torch.randint(256, (frames[0], 3, height, width), dtype=torch.uint8, device=device)
     depth = torch.full(frames, (low * high) ** 0.5, device=device)
-    semantic = torch.randint(NUM_CLASSES, frames, dtype=torch.uint8, device=device)
+    semantic = torch.randint(network.num_classes, frames, dtype=torch.uint8, device=device)
     confidence = torch.full(frames, 255, dtype=torch.uint8, device=device)
     bf16 = params.train.precision == "bf16"
     times = []

@@ -19,10 +19,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from symbio.data.frame import NUM_CLASSES
 from symbio.model.cost import flops_a_frame, num_parameters
-from symbio.model.network import SymbioticNetwork, build_network
+from symbio.model.network import SymbioticNetwork
 from symbio.params import Params
+from symbio.train.choices import network_of
 from symbio.train.objective import Objective
 
 GPU_BLOCK = 512
@@ -58,11 +58,9 @@ def shapes_of_network(params: Params, dataset: str) -> SymbioticNetwork:
     Raises:
         SymbioError: see `build_network`.
     """
-    section = params.dataset(dataset)
-    low, high = section.depth_range
     without_weights = params.model.model_copy(update={"pretrained": False})
     with torch.device("meta"):
-        return build_network(without_weights, section.image_size, high, low)
+        return network_of(params.model_copy(update={"model": without_weights}), dataset)
 
 
 def trace_step(params: Params, dataset: str, device: torch.device) -> StepTrace:
@@ -78,7 +76,7 @@ def trace_step(params: Params, dataset: str, device: torch.device) -> StepTrace:
     with FakeTensorMode(allow_non_fake_inputs=True):
         network.to_empty(device=device)
         section = params.dataset(dataset)
-        weights = torch.ones(NUM_CLASSES, device=device)
+        weights = torch.ones(network.num_classes, device=device)
         objective = Objective(network, params.train, section.depth_range, weights).train()
         inputs = _inputs(frames, size, device)
         recorder = _Recorder(GPU_BLOCK if device.type == "cuda" else _HOST_BLOCK)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.classes import ade20k_names
 from symbio.data.images import encode_png
 from symbio.errors import SymbioError
 from symbio.files import read_json, whole_folder, write_json
 from symbio.model.inference import infer
 from symbio.model.network import SymbioticNetwork
+from symbio.model.saved import spoken
 from symbio.pictures import colour_depth, legend, overlay
 from symbio.predict.cloud import focal_length, write_ply
 from symbio.predict.photo import Photo, decode_photo, find_photos
@@ -41,9 +41,9 @@ def predict(
     """Predict pictures and write the folder `out`, whole or not at all.
 
     For each picture: `_depth.png` (16-bit, millimetres; what lies beyond 65.535 m says 65535),
-    `_depth_colour.png`, and of networks with semantics `_semantic.png` (8-bit ADE20K classes) and
-    `_overlay.png` (classes over the picture, with a legend); with `ply` also a point cloud,
-    `.ply`. All have the picture's size. `predictions.json` lists them.
+    `_depth_colour.png`, and of networks with semantics `_semantic.png` (8-bit, the classes that
+    the network was trained on) and `_overlay.png` (classes over the picture, with a legend); with
+    `ply` also a point cloud, `.ply`. All have the picture's size. `predictions.json` lists them.
 
     Args:
         network: in evaluation mode.
@@ -72,8 +72,12 @@ def predict(
             focal = focal_length(card, image.shape[1], focal_px) if ply else None
             entry = _write(folder, photo, image, depth_m, classes, card, focal)
             entries.append(entry)
+        space = spoken(card)
         index = {
-            "model": {key: card.get(key) for key in ("dataset", "weights_sha256", "depth_range")},
+            "model": {
+                **{key: card.get(key) for key in ("dataset", "weights_sha256", "depth_range")},
+                "class_space": None if space is None else space.name,
+            },
             "pictures": sorted(entries, key=lambda entry: str(entry["name"])),
         }
         write_json(folder / INDEX, index)
@@ -131,8 +135,9 @@ def _write(
         "depth_m": {"min": float(depth_m.min()), "max": float(depth_m.max())},
         "num_pixels_clamped": int((millimetres > MAX_MILLIMETRES).sum()),
     }
-    if classes is not None:
-        names = ade20k_names()
+    space = spoken(card)
+    if classes is not None and space is not None:
+        names = space.names
         strip = legend(classes, names, image.shape[1])
         files["semantic.png"] = classes
         files["overlay.png"] = np.vstack([overlay(image, classes), strip])

@@ -171,7 +171,7 @@ def _decided(
         theirs = scores_of(root, champion, _SPLIT, protocol)
         if not theirs:
             raise SymbioError(_measure(champion, dataset, protocol))
-        own, other = _alike(version, mine, champion, theirs, dataset)
+        own, other = _alike(params.promote, version, mine, champion, theirs, dataset)
         interval = _interval(params.promote, own, other)
         verdict = against_champion(params.promote, own.metrics, other.metrics, interval)
     return {
@@ -189,15 +189,32 @@ def _word(verdict: Verdict) -> str:
 
 
 def _alike(
-    version: Version, mine: list[Scores], champion: Version, theirs: list[Scores], dataset: str
+    params: PromoteParams,
+    version: Version,
+    mine: list[Scores],
+    champion: Version,
+    theirs: list[Scores],
+    dataset: str,
 ) -> tuple[Scores, Scores]:
     """The newest measurements of the two that can be compared."""
+    rule = (params.metric, *params.no_loss_beyond)
+    of_classes = [name for name in rule if name.startswith("truth_")]
+    spaces = [scores[0].metrics.get("label_space") for scores in (mine, theirs)]
+    if of_classes and spaces[0] != spaces[1]:
+        raise SymbioError(
+            f"{version.uri} is scored in {spaces[0]}, the champion {champion.uri} in {spaces[1]}: "
+            f"{of_classes[0]} of the two cannot be compared; train with a labels.space that is "
+            "scored alike, or take the metrics of classes out of promote"
+        )
     told = None
     for own in mine:
         for other in theirs:
             try:
                 require_same_measurement(
-                    own.metrics, other.metrics, f"{version.uri} and the champion {champion.uri}"
+                    own.metrics,
+                    other.metrics,
+                    f"{version.uri} and the champion {champion.uri}",
+                    classes=bool(of_classes),
                 )
                 return own, other
             except SymbioError as error:

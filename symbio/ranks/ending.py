@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from symbio.errors import SymbioError
 from symbio.files import read_json, write_json
 
 MISTAKE = 2
@@ -23,9 +24,21 @@ RESUME_ME = 75
 ERRORS_VARIABLE = "SYMBIO_ERRORS"
 """Environment variable: the folder where a launcher collects its ranks' last words."""
 
+OUT_OF_MEMORY = "OutOfMemory"
+"""Kind of the last word of a rank whose memory was not enough."""
+
 _LOSSES = {"Hung", "DistBackendError", "DistNetworkError", "DistStoreError", "DistError"}
 """Kinds of last words that tell of another rank's or host's end, not of a mistake of one's own."""
 _LOSS_WORDS = ("gloo", "NCCL", "Connection closed", "Connection reset", "Broken pipe")
+
+
+class OutOfMemory(SymbioError):
+    """The work needs more memory than there is: the same command would fail again."""
+
+    def __init__(self, message: str, peak_bytes: int | None) -> None:
+        super().__init__(message, FAILED)
+        self.peak_bytes = peak_bytes
+        """The most that a rank which ran out of it had; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +47,12 @@ class Word:
 
     rank: int
     kind: str
-    """Name of the exception's class, or "Hung"."""
+    """Name of the exception's class, "Hung" or OUT_OF_MEMORY."""
     message: str
     time: float
     """Seconds since 1970, by the rank's own clock."""
+    peak_bytes: int | None = None
+    """The most memory that the rank had, where it ran out of it and could tell."""
 
     @property
     def mistake(self) -> bool:
@@ -45,11 +60,26 @@ class Word:
         return self.kind == "SymbioError"
 
     @property
+    def out_of_memory(self) -> bool:
+        """Whether the rank's memory was not enough."""
+        return self.kind == OUT_OF_MEMORY
+
+    @property
     def loss(self) -> bool:
         """Whether the rank only tells that others are gone, or that it hung."""
-        return self.kind in _LOSSES or (
-            self.kind == "RuntimeError" and any(word in self.message for word in _LOSS_WORDS)
-        )
+        return is_loss(self.kind, self.message)
+
+
+def is_loss(kind: str, message: str) -> bool:
+    """Whether an error only tells that other ranks are gone, or that this one hung.
+
+    Args:
+        kind: name of its class, or "Hung".
+        message: its text.
+    """
+    return kind in _LOSSES or (
+        kind == "RuntimeError" and any(word in message for word in _LOSS_WORDS)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +124,11 @@ class Report:
         )
 
 
-def write_error(rank: int, kind: str, message: str) -> None:
+def write_error(rank: int, kind: str, message: str, peak_bytes: int | None = None) -> None:
     """Leave a rank's last words where its launcher finds them; without one, do nothing."""
     folder = os.environ.get(ERRORS_VARIABLE)
     if folder is not None:
-        word = Word(rank, kind, message, time.time())
+        word = Word(rank, kind, message, time.time(), peak_bytes)
         write_json(Path(folder) / f"rank-{rank}.json", asdict(word))
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributed import distributed_c10d as c10d
 
 from symbio.errors import SymbioError
+from symbio.ranks.memory import cap_gpu_memory
 from symbio.ranks.place import RENDEZVOUS_VARIABLE, Place
 from symbio.ranks.settings import step_timeout_s
 
@@ -46,6 +47,7 @@ def device_of(place: Place) -> torch.device:
         )
     device = torch.device("cuda", place.local_rank)
     torch.cuda.set_device(device)
+    cap_gpu_memory(device)
     return device
 
 

@@ -19,7 +19,15 @@ from typing import Any
 from symbio import __version__
 from symbio.errors import SymbioError
 from symbio.progress import say
-from symbio.ranks.ending import FAILED, MISTAKE, RESUME_ME, RankEnd, Report, Word
+from symbio.ranks.ending import (
+    FAILED,
+    MISTAKE,
+    OUT_OF_MEMORY,
+    RESUME_ME,
+    RankEnd,
+    Report,
+    Word,
+)
 from symbio.ranks.local import AFTER_FAILURE_S, Work
 from symbio.ranks.node import Verdict
 from symbio.ranks.ssh import Shells
@@ -260,10 +268,15 @@ class Job:
         return outcome
 
     def _verdict(self, outcome: _Outcome) -> Verdict:
-        """What an attempt's end means: mistakes first, then losses, then a program's failure."""
+        """What an attempt's end means: mistakes, memory, losses, and last a program's failure."""
         mistakes = [word for word in outcome.words if word.mistake]
         if mistakes:
             return Verdict(MISTAKE, self._said(mistakes[0]))
+        short = [word for word in outcome.words if word.out_of_memory]
+        if short:
+            peak_bytes = max((w.peak_bytes for w in short if w.peak_bytes), default=None)
+            said = self._said(short[0])
+            return Verdict(FAILED, said, out_of_memory=True, peak_bytes=peak_bytes)
         if outcome.lost:
             return Verdict(RESUME_ME, f"lost: {', '.join(f'host {name}' for name in outcome.lost)}")
         stopped = [end for end in outcome.ends if _stopped_early(end)]
@@ -289,7 +302,7 @@ class Job:
         return Verdict(RESUME_ME if any(end.code for end in outcome.ends) else 0)
 
     def _said(self, word: Word) -> str:
-        kind = "" if word.kind in ("SymbioError", "Hung") else f"{word.kind}: "
+        kind = "" if word.kind in ("SymbioError", "Hung", OUT_OF_MEMORY) else f"{word.kind}: "
         ranks = sum(member.ranks for member in self._members.values())
         return f"rank {word.rank}: {kind}{word.message}" if ranks > 1 else f"{kind}{word.message}"
 

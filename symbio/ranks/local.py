@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 from symbio.errors import SymbioError
 from symbio.ranks.ending import ERRORS_VARIABLE, FAILED, RESUME_ME, RankEnd, Report, words_in
+from symbio.ranks.killed import MemoryWatch
 from symbio.ranks.place import LAUNCHER_VARIABLE, RENDEZVOUS_VARIABLE
-from symbio.ranks.settings import num_cpus, num_gpus
+from symbio.ranks.settings import num_cpus, num_gpus, rank_memory
+from symbio.ranks.warm import WarmRank, fork_rank
 
 AFTER_FAILURE_S = 5.0
 """How long ranks may go on after one of them failed."""
@@ -59,7 +61,8 @@ class LocalRanks:
 
     They lead sessions of their own, so that a terminal's Ctrl-C reaches only their launcher, and
     the kernel kills them when the launcher dies (`symbio.ranks.place.die_with_parent`; start them
-    from the main thread, for the kernel means the thread).
+    from the main thread, for the kernel means the thread). Inside `symbio.ranks.warm.warm_ranks`
+    they are forked and not started afresh.
     """
 
     def __init__(
@@ -86,20 +89,15 @@ class LocalRanks:
             shared.setdefault("GLOO_SOCKET_IFNAME", interface)
             if share.nodes > 1:
                 shared.setdefault("NCCL_SOCKET_IFNAME", interface)
-        command = [sys.executable, "-m", work.module, *work.arguments]
+        self._memory = MemoryWatch(rank_memory(shared) if num_gpus() == 0 else None)
         self._processes = [
-            self._start(command, shared, local_rank, listener) for local_rank in range(share.ranks)
+            self._start(work, shared, local_rank, listener) for local_rank in range(share.ranks)
         ]
 
     def _start(
-        self,
-        command: list[str],
-        shared: dict[str, str],
-        local_rank: int,
-        listener: socket.socket | None,
-    ) -> subprocess.Popen[bytes]:
+        self, work: Work, shared: dict[str, str], local_rank: int, listener: socket.socket | None
+    ) -> subprocess.Popen[bytes] | WarmRank:
         share = self._share
-        passed: tuple[int, ...] = ()
         place = {
             "RANK": str(share.first_rank + local_rank),
             "LOCAL_RANK": str(local_rank),
@@ -111,11 +109,17 @@ class LocalRanks:
             "MASTER_PORT": str(share.master[1]),
             RENDEZVOUS_VARIABLE: "elsewhere",
         }
-        if listener is not None and local_rank == 0:
-            place[RENDEZVOUS_VARIABLE] = str(listener.fileno())
-            passed = (listener.fileno(),)
+        own = listener if local_rank == 0 else None
+        rank = fork_rank(work.module, work.arguments, shared, place, own)
+        if rank is not None:
+            return rank
+        if own is not None:
+            place[RENDEZVOUS_VARIABLE] = str(own.fileno())
         return subprocess.Popen(
-            command, env={**shared, **place}, pass_fds=passed, start_new_session=True
+            [sys.executable, "-m", work.module, *work.arguments],
+            env={**shared, **place},
+            pass_fds=() if own is None else (own.fileno(),),
+            start_new_session=True,
         )
 
     @property
@@ -126,6 +130,13 @@ class LocalRanks:
     def watch(self) -> None:
         """Call several times a second: once one failed, the others get a moment and are killed."""
         codes = [process.poll() for process in self._processes]
+        self._memory.look(
+            {
+                self._share.first_rank + local_rank: process.pid
+                for local_rank, process in enumerate(self._processes)
+                if codes[local_rank] is None
+            }
+        )
         if any(code is not None and code not in (0, RESUME_ME) for code in codes):
             self.end_within(AFTER_FAILURE_S)
         if self._deadline is not None and time.monotonic() > self._deadline:
@@ -151,11 +162,14 @@ class LocalRanks:
 
     def report(self) -> Report:
         """Wait for all to be gone, and tell how they ended."""
-        host, ends = socket.gethostname(), []
+        host, ends, killed = socket.gethostname(), [], []
         for local_rank, process in enumerate(self._processes):
             rank, by_us = self._share.first_rank + local_rank, local_rank in self._ended_by_us
-            ends.append(RankEnd(rank, host, process.wait(), by_us))
-        words = words_in(self._errors.name)
+            code = process.wait()
+            ends.append(RankEnd(rank, host, code, by_us))
+            word = None if by_us else self._memory.word(rank, code)
+            killed += [] if word is None else [word]
+        words = killed + words_in(self._errors.name)
         self._errors.cleanup()
         return Report(ends, words)
 

@@ -45,6 +45,10 @@ class Verdict:
     """What went wrong."""
     stopped: bool = False
     """Whether somebody asked it to."""
+    out_of_memory: bool = False
+    """Whether memory was not enough."""
+    peak_bytes: int | None = None
+    """The most memory that a rank which ran out of it had, where that is known."""
 
 
 class Node:

@@ -7,6 +7,7 @@ a SYMBIO_* variable, that before what Slurm set. Imports nothing heavy.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,13 @@ STEP_TIMEOUT_VARIABLE = "SYMBIO_STEP_TIMEOUT"
 HOST_TIMEOUT_VARIABLE = "SYMBIO_HOST_TIMEOUT"
 GRACE_VARIABLE = "SYMBIO_GRACE"
 PROFILE_VARIABLE = "SYMBIO_PROFILE"
+RANK_MEMORY_VARIABLE = "SYMBIO_RANK_MEMORY"
 
 HOSTFILE = Path("infra/hosts")
 """The project's hostfile, taken where nothing else says on which hosts to run."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]iB)?")
+_UNITS = {"": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,8 @@ class Settings:
     """Silence after which a host counts as lost."""
     grace_s: float = 120.0
     """Time between a request to stop and the end of all ranks by force."""
+    rank_memory: int | None = None
+    """The most that a rank may take, in bytes (`symbio.ranks.memory`); None: what there is."""
 
 
 def settings_from(
@@ -89,6 +96,7 @@ def settings_from(
         given = value(name, variable)
         return default if given is None else _seconds(*given)
 
+    given_memory = value("rank_memory", RANK_MEMORY_VARIABLE)
     hostfile = value("hostfile", HOSTFILE_VARIABLE)
     if hostfile is None and value("nodes", NODES_VARIABLE) is None and (root / HOSTFILE).is_file():
         hostfile = str(root / HOSTFILE), str(HOSTFILE)
@@ -104,6 +112,7 @@ def settings_from(
         restarts=count("restarts", RESTARTS_VARIABLE, Settings.restarts, 0),
         host_timeout_s=seconds("host_timeout_s", HOST_TIMEOUT_VARIABLE, Settings.host_timeout_s),
         grace_s=seconds("grace_s", GRACE_VARIABLE, Settings.grace_s),
+        rank_memory=None if given_memory is None else _bytes(*given_memory),
     )
     _check(settings)
     return settings
@@ -117,6 +126,16 @@ def step_timeout_s(environment: Mapping[str, str] = os.environ) -> float:
     """
     text = environment.get(STEP_TIMEOUT_VARIABLE)
     return 300.0 if text is None else _seconds(text, STEP_TIMEOUT_VARIABLE)
+
+
+def rank_memory(environment: Mapping[str, str] = os.environ) -> int | None:
+    """The most memory that a rank may take, in bytes: SYMBIO_RANK_MEMORY; None: no cap.
+
+    Raises:
+        SymbioError: it is no size.
+    """
+    text = environment.get(RANK_MEMORY_VARIABLE)
+    return None if text is None else _bytes(text, RANK_MEMORY_VARIABLE)
 
 
 def default_ranks() -> int:
@@ -169,6 +188,14 @@ def _seconds(text: str, source: str) -> float:
     if not 0 < number < float("inf"):
         raise SymbioError(f"{source}={text!r}: give a number of seconds above 0")
     return number
+
+
+def _bytes(text: str, source: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    num_bytes = 0 if match is None else int(float(match[1]) * _UNITS[match[2] or ""])
+    if num_bytes <= 0:
+        raise SymbioError(f"{source}={text!r}: give bytes, or a size such as 4GiB or 800MiB")
+    return num_bytes
 
 
 def _address(text: str, source: str) -> tuple[str, int]:

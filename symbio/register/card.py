@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from symbio.data.classes import ClassSpace
+from symbio.model.saved import spoken
+
 _BETTER = {
     "abs_rel": "lower", "sq_rel": "lower", "rmse": "lower", "rmse_log": "lower", "silog": "lower",
     "log10": "lower", "d1": "higher", "d2": "higher", "d3": "higher", "truth_miou": "higher",
     "truth_pixel_accuracy": "higher", "pseudo_miou": "higher", "pseudo_pixel_accuracy": "higher",
 }  # fmt: skip
+_SPACES = {"ade20k": "ADE20K", "nyu40": "NYU40", "nyu13": "NYU13", "cityscapes19": "Cityscapes"}
 _TERMS = {
     "nyu": "NYU Depth V2 is offered for research; see its authors' page before any other use.",
     "kitti": "KITTI is CC BY-NC-SA 3.0: not for commercial use, share alike.",
@@ -28,7 +32,6 @@ def model_card(
         metrics: metrics/{d}.json, which has at least `trained`, `protocol` and `num_images`.
         lineage: tags of the run that trained it.
     """
-    dataset = str(card["dataset"])
     parts = [
         f"# {name}",
         _what(card),
@@ -38,13 +41,12 @@ def model_card(
         "chosen on these very images; `untrained`: the same network with random weights.",
         scores_table(metrics),
         "## Data",
-        f"Trained on `{dataset}` with depth of that data set and ADE20K classes from a teacher "
-        "network (pseudo-labels, not ground truth).",
+        _data(card),
         _bullets({k: v for k, v in lineage.items() if k.startswith("symbio.data.")}),
         "## Limits",
         _limits(card),
         "## Use",
-        _use(name),
+        _use(name, card),
         "## Where it comes from",
         _bullets({k: v for k, v in lineage.items() if not k.startswith("symbio.data.")}),
         f"Weights: SHA-256 `{card['weights_sha256']}`.",
@@ -89,7 +91,8 @@ def _cell(value: float | None) -> str:
 def _what(card: Mapping[str, Any]) -> str:
     model = card["model"]
     height, width = card["image_size"]
-    what = "Depth and 150 ADE20K classes" if model.get("semantics", True) else "Depth"
+    space = spoken(card)
+    what = "Depth" if space is None else f"Depth and {len(space.names)} {_titled(space)} classes"
     exchange = model["symbiosis"]["exchange"]
     return (
         f"{what} from one image. Encoder {model['encoder']}, symbiosis {exchange}, "
@@ -97,8 +100,22 @@ def _what(card: Mapping[str, Any]) -> str:
     )
 
 
+def _data(card: Mapping[str, Any]) -> str:
+    space = spoken(card)
+    classes = ""
+    if space is not None:
+        teacher = "from a teacher network (pseudo-labels, not ground truth)"
+        classes = f" and {_titled(space)} classes {teacher}"
+    return f"Trained on `{card['dataset']}` with depth of that data set{classes}."
+
+
+def _titled(space: ClassSpace) -> str:
+    return _SPACES.get(space.name, space.name)
+
+
 def _limits(card: Mapping[str, Any]) -> str:
     low, high = card["depth_range"]
+    learnt = "* Classes were learnt from another network's labels, its mistakes included.\n"
     height, width = card["image_size"]
     return (
         f"* Depth lies between {low:g} and {high:g} m by construction: nothing else is ever said.\n"
@@ -106,21 +123,29 @@ def _limits(card: Mapping[str, Any]) -> str:
         "with other lenses it is off by a factor.\n"
         f"* Pictures are brought to {width}x{height} pixels: details smaller than a few of "
         "those pixels are lost, and other shapes are stretched.\n"
-        "* Classes were learnt from another network's labels, its mistakes included.\n"
+        f"{'' if spoken(card) is None else learnt}"
         "* Scores hold for the images of this protocol. Other scenes, weather, night and "
         "reflecting or transparent surfaces were not measured.\n"
         "* Not for decisions about safety."
     )
 
 
-def _use(name: str) -> str:
-    return (
+def _use(name: str, card: Mapping[str, Any]) -> str:
+    space = spoken(card)
+    use = (
         f"```\nsymbio predict models:/{name}@candidate PICTURE... --out predictions\n"
         f'mlflow models serve -m "models:/{name}@candidate" --env-manager local\n```\n\n'
         "```python\nimport mlflow\n"
         f'model = mlflow.pyfunc.load_model("models:/{name}@candidate")\n'
         "out = model.predict(images)  # uint8 (B, H, W, 3), RGB\n"
-        'out["depth"], out["semantic"]  # metres (B, H, W); class 0..149 (B, H, W)\n```'
+        'out["depth"]  # metres (B, H, W)\n'
+    )
+    if space is None:
+        return f"{use}```"
+    numbered = ", ".join(f"{number} {label}" for number, label in enumerate(space.names))
+    return (
+        f'{use}out["semantic"]  # class 0..{len(space.names) - 1} (B, H, W)\n```\n\n'
+        f"The classes: {numbered}."
     )
 
 

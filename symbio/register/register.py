@@ -10,7 +10,7 @@ from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of
-from symbio.model.saved import CARD, WEIGHTS
+from symbio.model.saved import CARD, WEIGHTS, spoken
 from symbio.register.card import model_card, summary
 from symbio.register.code import copy_code, requirements
 from symbio.tracking.models import (
@@ -115,6 +115,7 @@ def _log(root: Path, run_id: str, model: Path, card: Mapping[str, Any], text: st
     import numpy as np
 
     height, width = _EXAMPLE_SIZE
+    classes = spoken(card)
     with tempfile.TemporaryDirectory(prefix="symbio-package-") as temporary:
         network = Path(temporary) / "network"
         network.mkdir()
@@ -127,11 +128,15 @@ def _log(root: Path, run_id: str, model: Path, card: Mapping[str, Any], text: st
             python_model=str(_SERVED),
             artifacts={"network": str(network)},
             code_paths=[str(copy_code(Path(temporary)))],
-            signature=_signature(bool(card["model"].get("semantics", True))),
+            signature=_signature(classes is not None),
             input_example=np.zeros((1, height, width, 3), np.uint8),
             # Named, so that MLflow does not start a process to find them out (7 s).
             pip_requirements=requirements(),
-            metadata={"dataset": card["dataset"], "weights_sha256": card["weights_sha256"]},
+            metadata={
+                "dataset": card["dataset"],
+                "weights_sha256": card["weights_sha256"],
+                "classes": [] if classes is None else list(classes.names),
+            },
         )
 
 

@@ -2,7 +2,7 @@
 
 It is executed where the model is loaded, beside the packed copy of the code it needs; nothing is
 unpickled. Input: pictures, uint8 (B, H, W, 3), RGB. Output: depth in metres, float32 (B, H, W),
-and, of networks with semantics, ADE20K classes, uint8 (B, H, W).
+and, of networks with semantics, classes, uint8 (B, H, W), whose names are in the model's metadata.
 """
 
 from __future__ import annotations

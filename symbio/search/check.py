@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import read_json
-from symbio.params import DimensionParams, Params
+from symbio.params import Params
 from symbio.ranks.settings import Settings
-from symbio.search.keys import changed, check_key
+from symbio.search.objectives import check_comparable, check_reported, objectives_of
 from symbio.search.plan import Plan
+from symbio.search.probes import probes
+from symbio.search.pruners import check_pruner
+from symbio.search.samplers import check_sampler
 from symbio.train.batching import accumulation
 from symbio.train.claim import recipe_of
 from symbio.train.paths import Paths
@@ -20,22 +21,39 @@ from symbio.train.paths import Paths
 def check(plan: Plan, root: Path, settings: Settings) -> None:
     """Try what the trials will be made of, without training anything.
 
+    Args:
+        plan: of the study.
+        root: the project's folder.
+        settings: on which ranks and hosts each trial trains.
+
     Raises:
         SymbioError: a key names no parameter, the params refuse a value, a part that they name
-            does not exist, the data is not there or holds no frames out; names which.
+            does not exist, a condition never holds; sampler or pruner do not go with the space or
+            the objectives; a trial would not give an objective; the data is not there or holds no
+            frames out. Names which.
     """
     if settings.nodes > 1:
         raise SymbioError(
             "a study is led by one command: name the hosts in a file (--hostfile) instead of "
             "typing the command on each (--nodes)"
         )
+    objectives = objectives_of(plan)
+    tried = list(probes(plan))
+    if plan.suite is None:
+        check_comparable(objectives, plan.params.search.space)
+        check_sampler(plan)
+        check_pruner(plan)
     paths = Paths(root, plan.dataset)
     built = set()
-    for source, params in _probes(plan):
+    for source, params in tried:
         recipe_of(params, paths)
         section = params.dataset(plan.dataset)
-        network = (params.model, section.image_size, section.depth_range, params.nearfarmix.mix)
+        network = (
+            params.model, params.labels.space, section.image_size, section.depth_range,
+            params.nearfarmix.mix,
+        )  # fmt: skip
         try:
+            check_reported(objectives, params)
             if settings.hostfile is None:
                 accumulation(params.train, settings.ranks)
             if network not in built:
@@ -48,52 +66,6 @@ def check(plan: Plan, root: Path, settings: Settings) -> None:
             f"{paths.prepared}: no frames are held out to compare trials by; give "
             f"{plan.dataset}.val_share more and run `symbio prepare {plan.dataset}`"
         )
-    scored_metric(plan)
-
-
-def scored_metric(plan: Plan) -> str:
-    """The validation score by which trials are compared.
-
-    Raises:
-        SymbioError: validation gives no such score.
-    """
-    from symbio.evaluate.protocol import protocol_named
-    from symbio.train.validate import resolved
-
-    wanted = plan.params.search.metric
-    protocol = protocol_named(plan.params.dataset(plan.dataset).protocol)
-    known = [*protocol.metrics, "miou", "pixel_accuracy"]
-    if wanted not in known:
-        raise SymbioError(
-            f"search.metric: validation gives no {wanted!r}; there are {', '.join(known)}"
-        )
-    return resolved(wanted)
-
-
-def _probes(plan: Plan) -> Iterator[tuple[str, Params]]:
-    """Params with each variant, or with each end of each range; and where that is written."""
-    if plan.suite is not None:
-        for name, changes in plan.params.ablations[plan.suite].variants.items():
-            source = f"ablations.{plan.suite}.variants.{name}"
-            for key in changes:
-                check_key(key, plan.dataset, source)
-            if "seed" in changes:
-                raise SymbioError(f"{source}: seed comes from ablations.{plan.suite}.seeds")
-            yield source, changed(plan.params, changes, source)
-        return
-    space = plan.params.search.space
-    for key in space:
-        check_key(key, plan.dataset, "search.space")
-    for key, dimension in space.items():
-        for value in _ends(dimension):
-            source = f"search.space: {key} = {value!r}"
-            yield source, changed(plan.params, {key: value}, source)
-
-
-def _ends(dimension: DimensionParams) -> tuple[Any, ...]:
-    if dimension.type == "categorical":
-        return dimension.choices
-    return dimension.low, dimension.high
 
 
 def _check_parts(params: Params, dataset: str) -> None:

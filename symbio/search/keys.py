@@ -27,12 +27,22 @@ def check_key(key: str, dataset: str, source: str) -> None:
     if key in known:
         raise SymbioError(
             f"{source}: no trial can change {key}, since all trials train on the same prepared "
-            "frames and labels and are scored alike; give a key of model, nearfarmix or train, "
-            f"{dataset}.image_size or {dataset}.depth_range"
+            "frames and labels and are scored alike; give a key of model, nearfarmix, labels or "
+            f"train, {dataset}.image_size or {dataset}.depth_range"
         )
     near = difflib.get_close_matches(key, trained, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise SymbioError(f"{source}: {key} names no parameter{hint}")
+
+
+def value_at(params: Params, key: str) -> Any:
+    """The value of a parameter. Raises SymbioError if `key` names none."""
+    if key not in _parameters(Params):
+        raise SymbioError(f"{key} names no parameter")
+    value: Any = params
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
 
 
 def changed(params: Params, changes: Mapping[str, Any], source: str) -> Params:
@@ -76,4 +86,4 @@ def _parameters(section: type[Section], prefix: str = "") -> Iterator[str]:
 
 def _is_trained(key: str, dataset: str) -> bool:
     own = (f"{dataset}.image_size", f"{dataset}.depth_range", "seed")
-    return key in own or key.startswith(("model.", "nearfarmix.", "train."))
+    return key in own or key.startswith(("labels.", "model.", "nearfarmix.", "train."))

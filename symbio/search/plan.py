@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 from symbio.errors import SymbioError
-from symbio.params import Params
+from symbio.params import DatasetName, Params
+from symbio.search.keys import changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Cell:
     variant: str
     seed: int
     changes: dict[str, Any]
-    """Dotted key -> value, the seed included."""
+    """Dotted key -> value: the variant's and the seed, without the suite's base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +37,55 @@ class Plan:
     """Of an ablation."""
 
     @property
+    def base(self) -> dict[str, Any]:
+        """Changes that all trials have in common, those for the data set included."""
+        dataset = cast(DatasetName, self.dataset)
+        if self.suite is None:
+            search = self.params.search
+            return {**search.base, **search.on.get(dataset, {})}
+        suite = self.params.ablations[self.suite]
+        return {**suite.base, **suite.on_dataset(dataset).base}
+
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """Of an ablation: name -> changes, those for the data set included; of a search none."""
+        if self.suite is None:
+            return {}
+        suite = self.params.ablations[self.suite]
+        here = suite.on_dataset(cast(DatasetName, self.dataset)).variants
+        names = dict.fromkeys((*suite.variants, *here))
+        return {name: {**suite.variants.get(name, {}), **here.get(name, {})} for name in names}
+
+    @property
+    def baseline(self) -> str | None:
+        """The variant of an ablation that the others are compared with; None for a search."""
+        if self.suite is None:
+            return None
+        suite = self.params.ablations[self.suite]
+        return suite.baseline or next(iter(suite.variants))
+
+    @property
     def cells(self) -> list[Cell]:
         """The trials of an ablation: a whole round of variants for each seed, one after another."""
         if self.suite is None:
             return []
-        suite = self.params.ablations[self.suite]
         return [
             Cell(variant, seed, {**changes, "seed": seed})
-            for seed in suite.seeds
-            for variant, changes in suite.variants.items()
+            for seed in self.params.ablations[self.suite].seeds
+            for variant, changes in self.variants.items()
         ]
+
+    def params_of(self, changes: Mapping[str, Any], source: str) -> Params:
+        """What a trial trains with: the project's params, over them `base`, then its changes.
+
+        Args:
+            changes: the trial's own, dotted key -> value.
+            source: names the changes in messages.
+
+        Raises:
+            SymbioError: the params refuse a value, or values contradict each other.
+        """
+        return changed(self.params, {**self.base, **changes}, source)
 
     @property
     def title(self) -> str:
@@ -83,9 +124,9 @@ def ablation_plan(params: Params, dataset: str, suite: str, name: str | None = N
     if suite not in params.ablations:
         there = ", ".join(params.ablations) or "none"
         raise SymbioError(f"ablations: no suite {suite!r} in params.yaml; there are: {there}")
-    section = params.ablations[suite]
-    count = len(section.variants) * len(section.seeds)
-    return Plan("ablate", _study_name(name or f"{dataset}-{suite}"), dataset, params, count, suite)
+    study = _study_name(name or f"{dataset}-{suite}")
+    plan = Plan("ablate", study, dataset, params, trials=0, suite=suite)
+    return replace(plan, trials=len(plan.cells))
 
 
 def _study_name(name: str) -> str:

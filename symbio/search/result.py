@@ -1,30 +1,35 @@
-"""What came out of a study: result.json, result.md and best-params.yaml."""
+"""What came out of a study: its trials as they stand, and the files that tell them.
+
+`result.json` is for programs, `result.md` and `result.html` are the answer for readers (the same
+words; the page has charts), `best-params.yaml` is params.yaml with what a search found.
+"""
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbio.files import whole_file, write_json
+from symbio.search import attributes
 from symbio.search.keys import changed, write_params
 from symbio.search.plan import Plan
-from symbio.search.study import CHANGES, MESSAGE, SECONDS, SEED, VARIANT
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.trial import FrozenTrial
 
-JSON_FILE, TABLE_FILE, BEST_FILE = "result.json", "result.md", "best-params.yaml"
-FINISHED = "finished"
-_STATES = {
-    "COMPLETE": FINISHED,
-    "PRUNED": "pruned",
-    "FAIL": "failed",
-    "RUNNING": "interrupted",
-    "WAITING": "waiting",
-}
+    from symbio.search.objectives import Objective
+
+JSON_FILE, TABLE_FILE, PAGE_FILE = "result.json", "result.md", "result.html"
+BEST_FILE = "best-params.yaml"
+FINISHED, PRUNED, INFEASIBLE, FAILED = "finished", "pruned", "infeasible", "failed"
+RUNNING, INTERRUPTED, WAITING = "running", "interrupted", "waiting"
+
+
+_STATES = {"COMPLETE": FINISHED, "PRUNED": PRUNED, "FAIL": FAILED, "WAITING": WAITING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +38,39 @@ class Row:
 
     number: int
     state: str
-    score: float | None
-    """Of the exported network; of a pruned trial its last validation."""
-    seconds: float
-    """Trained in all, over every start."""
-    changes: dict[str, Any]
-    variant: str | None
-    seed: int | None
-    message: str | None
-    """Why it failed."""
-    ended: float | None
+    values: tuple[float, ...] = ()
+    """One an objective, of the exported network on the val split; of a pruned trial the first
+    objective's last validation."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Every validation score of the exported network."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    variant: str | None = None
+    seed: int | None = None
+    seconds: float = 0.0
+    """Wall time, over every start."""
+    rank_seconds: float = 0.0
+    training_s: float = 0.0
+    """Seconds of steps and validations alone."""
+    message: str | None = None
+    """Why it failed, or was infeasible."""
+    peak_bytes: int | None = None
+    worker: str | None = None
+    losses: int = 0
+    curve: tuple[tuple[int, float], ...] = ()
+    """Step and first objective on the val split, by step."""
+    begun: float | None = None
+    ended: float | None = None
     """Seconds since 1970."""
 
+    @property
+    def score(self) -> float | None:
+        """The first objective's value."""
+        return self.values[0] if self.values else None
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """A variant of an ablation, over its finished seeds."""
-
-    variant: str
-    finished: int
-    mean: float | None
-    std: float | None
-    """Of the sample (n - 1); None for fewer than two."""
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.state in (FINISHED, PRUNED, INFEASIBLE, FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,140 +78,165 @@ class Result:
     """A study as it stands."""
 
     plan: Plan
-    metric: str
-    higher_is_better: bool
-    rows: list[Row]
+    objectives: tuple[Objective, ...]
+    rows: tuple[Row, ...]
+    folder: Path
+    """Of the study."""
+    recipe: dict[str, Any] = field(default_factory=dict)
+    """What makes its trials comparable; the data's digests are `data.prepared`, `data.pseudo`."""
+    lineage: dict[str, str] = field(default_factory=dict)
+    trials: tuple[FrozenTrial, ...] = ()
+    """As Optuna keeps them, in the order of `rows`."""
+
+    @property
+    def metric(self) -> str:
+        """The first objective's name."""
+        return self.objectives[0].metric
+
+    @property
+    def finished(self) -> list[Row]:
+        """The trials that can be compared, by number."""
+        return [row for row in self.rows if row.state == FINISHED and row.values]
 
     @property
     def best(self) -> Row | None:
-        """The finished trial with the best score; the earliest of equal ones."""
-        scored = [row for row in self.rows if row.state == FINISHED and row.score is not None]
-        sign = -1.0 if self.higher_is_better else 1.0
-        return min(scored, key=lambda row: sign * (row.score or 0.0), default=None)
+        """The finished trial with the best first objective; the earliest of equal ones.
+
+        Of several objectives it is one end of the front: the objective that is named first counts.
+        """
+        sign = -1.0 if self.objectives[0].higher_is_better else 1.0
+        candidates = self.front if len(self.objectives) > 1 else self.finished
+        return min(candidates, key=lambda row: sign * row.values[0], default=None)
+
+    @property
+    def front(self) -> list[Row]:
+        """Finished trials than which no other is better in one objective and no worse in any."""
+        signs = [-1.0 if one.higher_is_better else 1.0 for one in self.objectives]
+        costs = [
+            (row, [s * v for s, v in zip(signs, row.values, strict=True)]) for row in self.finished
+        ]
+        return [row for row, own in costs if not any(_dominates(other, own) for _, other in costs)]
+
+    @property
+    def default(self) -> Row | None:
+        """The trial of a search that has the project's own params, if it has finished."""
+        return next((row for row in self.finished if row.variant == attributes.DEFAULT), None)
+
+    def trial_folder(self, row: Row) -> Path:
+        """The root in which a trial trained."""
+        return self.folder / f"trial-{row.number:04d}"
 
     def write(self, folder: Path) -> None:
         """Write the files of the study, each whole."""
+        from symbio.search.page.answer import answer
+        from symbio.search.page.evidence import evidence_of
+        from symbio.search.page.render import html_of, markdown_of
+
+        evidence = evidence_of(self)
+        write_json(folder / JSON_FILE, {**self._as_dict(), **evidence.as_dict()})
+        title, blocks = self.plan.name, answer(self, evidence)
+        with whole_file(folder / TABLE_FILE) as aside:
+            aside.write_text(markdown_of(title, blocks), encoding="utf-8")
+        with whole_file(folder / PAGE_FILE) as aside:
+            aside.write_text(html_of(title, blocks), encoding="utf-8")
+        self._write_best(folder)
+
+    def _as_dict(self) -> dict[str, Any]:
         best = self.best
-        values = {
+        values: dict[str, Any] = {
             "study": self.plan.name,
             "command": self.plan.title,
             "dataset": self.plan.dataset,
             "split": "val",
+            "base": self.plan.base,
             "metric": self.metric,
-            "higher_is_better": self.higher_is_better,
-            "trials": [asdict(row) for row in self.rows],
+            "higher_is_better": self.objectives[0].higher_is_better,
+            "objectives": [asdict(one) for one in self.objectives],
+            "trials": [{**asdict(row), "score": row.score} for row in self.rows],
         }
         if self.plan.suite is None:
             values["best"] = None if best is None else best.number
-        else:
-            values["variants"] = [asdict(one) for one in summaries(self.rows)]
-        write_json(folder / JSON_FILE, values)
-        with whole_file(folder / TABLE_FILE) as aside:
-            aside.write_text(self.text(), encoding="utf-8")
-        if self.plan.suite is None and best is not None:
-            params = changed(self.plan.params, best.changes, f"trial {best.number}")
-            told = f"{self.metric} {best.score:.5g} on the val split"
-            title = f"Best of `{self.plan.title}` ({self.plan.name}): trial {best.number}, {told}"
-            write_params(params, folder / BEST_FILE, title)
+            if len(self.objectives) > 1:
+                values["front"] = [row.number for row in self.front]
+        return values
 
-    def text(self) -> str:
-        """The result in Markdown."""
-        better = "higher" if self.higher_is_better else "lower"
-        ended = sum(row.state not in ("interrupted", "waiting") for row in self.rows)
-        lines = [
-            f"# {self.plan.name}",
-            "",
-            f"`{self.plan.title}`: {ended} of {self.plan.trials} trials have ended. Score: "
-            f"{self.metric} on the val split of {self.plan.dataset} ({better} is better).",
-            "",
-        ]
-        if self.plan.suite is None:
-            lines += self._best_lines()
-        else:
-            lines += _table(
-                ("variant", "seeds", "mean", "std"),
-                [
-                    (one.variant, one.finished, _number(one.mean), _number(one.std))
-                    for one in summaries(self.rows)
-                ],
-            )
-        lines += ["", *self._trial_lines()]
-        failed = [row for row in self.rows if row.message is not None]
-        if failed:
-            lines += ["", *(f"* Trial {row.number} failed: {row.message}" for row in failed)]
-        return "\n".join(lines) + "\n"
+    def _write_best(self, folder: Path) -> None:
+        """Write params.yaml with the best trial's changes.
 
-    def _best_lines(self) -> list[str]:
+        The base is left out: it makes trials cheap, and is not what a full training should be.
+        """
         best = self.best
-        if best is None:
-            return ["No trial has finished."]
-        return [
-            f"Best: trial {best.number}, {_number(best.score)}. {BEST_FILE} beside this file has "
-            f"its params: copy it over params.yaml, then `dvc repro`."
-        ]
-
-    def _trial_lines(self) -> list[str]:
-        keys = list(dict.fromkeys(key for row in self.rows for key in row.changes))
-        if self.plan.suite is not None:
-            head: tuple[str, ...] = ("trial", "variant", "seed", "state", "score", "s")
-            keys = []
-        else:
-            head = ("trial", *keys, "state", "score", "s")
-        rows = []
-        for row in self.rows:
-            own = [row.changes.get(key) for key in keys] if keys else [row.variant, row.seed]
-            cells = [*own, row.state, row.score]
-            rows.append((row.number, *map(_cell, cells), f"{row.seconds:.0f}"))
-        return _table(head, rows)
+        if self.plan.suite is not None or best is None:
+            return
+        params = changed(self.plan.params, best.changes, f"trial {best.number}")
+        told = f"{self.metric} {best.values[0]:.5g} on the val split"
+        title = f"Best of `{self.plan.title}` ({self.plan.name}): trial {best.number}, {told}"
+        write_params(params, folder / BEST_FILE, title)
 
 
-def result_of(study: optuna.Study, plan: Plan, metric: str, higher_is_better: bool) -> Result:
-    """The result of a study as it stands."""
-    return Result(plan, metric, higher_is_better, [_row(trial) for trial in study.trials])
+def result_of(
+    study: optuna.Study, plan: Plan, objectives: Sequence[Objective], folder: Path
+) -> Result:
+    """The result of a study as it stands.
 
-
-def summaries(rows: Sequence[Row]) -> list[Summary]:
-    """Mean and standard deviation of each variant, in the order in which they began."""
-    scores: dict[str, list[float]] = {}
-    for row in rows:
-        known = scores.setdefault(str(row.variant), [])
-        if row.state == FINISHED and row.score is not None:
-            known.append(row.score)
-    return [
-        Summary(
-            variant,
-            len(found),
-            statistics.fmean(found) if found else None,
-            statistics.stdev(found) if len(found) > 1 else None,
-        )
-        for variant, found in scores.items()
-    ]
-
-
-def _row(trial: optuna.trial.FrozenTrial) -> Row:
-    attributes = trial.user_attrs
-    return Row(
-        number=trial.number,
-        state=_STATES[trial.state.name],
-        score=trial.value,
-        seconds=attributes.get(SECONDS, 0.0),
-        changes=attributes.get(CHANGES, {}),
-        variant=attributes.get(VARIANT),
-        seed=attributes.get(SEED),
-        message=attributes.get(MESSAGE),
-        ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+    Args:
+        study: with the user attributes of `symbio.search.attributes`.
+        plan: what it is made of.
+        objectives: in the order of the study's directions.
+        folder: of the study; the trials' own folders are in it.
+    """
+    trials = tuple(study.get_trials(deepcopy=False))
+    known = study.user_attrs
+    return Result(
+        plan,
+        tuple(objectives),
+        tuple(map(_row, trials)),
+        folder,
+        dict(known.get(attributes.RECIPE, {})),
+        dict(known.get(attributes.LINEAGE, {})),
+        trials,
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    return [f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows)]
+def _row(trial: FrozenTrial) -> Row:
+    known = trial.user_attrs
+    seconds = float(known.get(attributes.SECONDS, 0.0))
+    begun, ended = trial.datetime_start, trial.datetime_complete
+    return Row(
+        number=trial.number,
+        state=trial_state(trial),
+        values=tuple(trial.values or ()),
+        scores=dict(known.get(attributes.SCORES) or {}),
+        changes=dict(known.get(attributes.CHANGES, {})),
+        variant=known.get(attributes.VARIANT),
+        seed=known.get(attributes.SEED),
+        seconds=seconds,
+        rank_seconds=float(known.get(attributes.RANK_SECONDS, seconds)),
+        training_s=float(known.get(attributes.TRAINING_S, 0.0)),
+        message=known.get(attributes.MESSAGE),
+        peak_bytes=known.get(attributes.PEAK_BYTES),
+        worker=known.get(attributes.WORKER),
+        losses=int(known.get(attributes.LOSSES, 0)),
+        curve=tuple(
+            (step, value)
+            for step, value in sorted(trial.intermediate_values.items())
+            if math.isfinite(value)
+        ),
+        begun=begun.timestamp() if begun else None,
+        ended=ended.timestamp() if ended else None,
+    )
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return _number(value) if isinstance(value, float) else str(value).replace("|", r"\|")
+def trial_state(trial: FrozenTrial) -> str:
+    """Finished, pruned, infeasible, failed, running, interrupted or waiting."""
+    if trial.state.name == "RUNNING":
+        return INTERRUPTED if trial.user_attrs.get(attributes.CLAIM) is None else RUNNING
+    if trial.state.name == "PRUNED" and any(value > 0 for value in trial.constraints.values()):
+        return INFEASIBLE
+    return _STATES[trial.state.name]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether costs `one` are nowhere above `other`, and somewhere below."""
+    pairs = list(zip(one, other, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)

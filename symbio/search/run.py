@@ -6,9 +6,9 @@ import contextlib
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symbio.errors import SymbioError
 from symbio.params import Params
@@ -17,18 +17,24 @@ from symbio.ranks.ending import FAILED as FAILED_CODE
 from symbio.ranks.ending import RESUME_ME
 from symbio.ranks.settings import Settings
 from symbio.ranks.stop import StopRequest
-from symbio.search.check import check, scored_metric
+from symbio.search.attributes import LINEAGE
+from symbio.search.check import check
+from symbio.search.leader import Leader
+from symbio.search.objectives import objectives_of
 from symbio.search.plan import Plan, ablation_plan, search_plan
-from symbio.search.result import FINISHED as FINISHED_TRIAL
-from symbio.search.result import TABLE_FILE, Result, result_of
-from symbio.search.study import conduct, open_study
-from symbio.search.tracked import track_study
-from symbio.search.trial import Trainer, study_folder
-from symbio.tell import tell_progress
-from symbio.tracking.record import FAILED, FINISHED, KILLED, RUNNING, RunRecord
+from symbio.search.result import TABLE_FILE, Result
+from symbio.search.storage import patiently
+from symbio.search.study import open_study
+from symbio.search.supervise import supervise
+from symbio.search.tracked import share_run
+from symbio.search.trial import study_folder
+from symbio.search.turn import turn_of
+from symbio.tracking.record import FAILED, FINISHED, KILLED
 from symbio.train.claim import recipe_of
-from symbio.train.lock import run_lock
 from symbio.train.paths import Paths
+
+if TYPE_CHECKING:
+    import optuna
 
 
 def search(
@@ -38,6 +44,7 @@ def search(
     settings: Settings,
     trials: int | None = None,
     name: str | None = None,
+    workers: int = 1,
 ) -> int:
     """Search for better params, or go on with it.
 
@@ -48,15 +55,17 @@ def search(
         settings: on which ranks and hosts each trial trains.
         trials: in all, instead of `search.trials`.
         name: of the study; None: the data set's.
+        workers: trials that are trained at once by this command. The same command elsewhere adds
+            more to the same study.
 
     Returns:
         0 when all trials have ended, 75 when it was told to stop: the same command goes on.
 
     Raises:
         SymbioError: a mistake in params; another study is there; no trial finished (exit_code 1);
-            a process or host was lost (75).
+            workers were lost, or the database stayed away (75).
     """
-    return _run(search_plan(params, dataset, trials, name), root, settings)
+    return _run(search_plan(params, dataset, trials, name), root, settings, workers)
 
 
 def ablate(
@@ -66,46 +75,43 @@ def ablate(
     root: Path,
     settings: Settings,
     name: str | None = None,
+    workers: int = 1,
 ) -> int:
     """Train every variant of a suite with every seed, or go on with it; as `search`."""
-    return _run(ablation_plan(params, dataset, suite, name), root, settings)
+    return _run(ablation_plan(params, dataset, suite, name), root, settings, workers)
 
 
-def _run(plan: Plan, root: Path, settings: Settings) -> int:
-    from symbio.evaluate.metrics import metric_named
+def recipe_of_study(plan: Plan, root: Path) -> dict[str, Any]:
+    """What makes trials comparable: the base params, the data, and what is varied how."""
+    base = plan.params_of({}, f"{plan.verb} base")
+    recipe = recipe_of(base, Paths(root, plan.dataset))
+    section = plan.params.search.model_dump(mode="json")
+    names = ("objectives",) if plan.suite else ("objectives", "sampler", "pruner", "space")
+    recipe |= {f"search.{name}": section[name] for name in names}
+    return recipe | {f"variant {name}": changes for name, changes in plan.variants.items()}
+
+
+def _run(plan: Plan, root: Path, settings: Settings, workers: int) -> int:
     from symbio.lineage import collect
 
+    if workers < 1:
+        raise SymbioError(f"--workers {workers}: give a whole number, 1 or more")
     check(plan, root, settings)
-    metric = scored_metric(plan)
-    higher_is_better = metric_named(metric).higher_is_better
     folder, recipe = study_folder(root, plan), recipe_of_study(plan, root)
     inputs = [f"data/{stage}/{plan.dataset}" for stage in ("prepared", "pseudo")]
     tags = collect(root, plan.params, inputs).tags()
-    with run_lock(folder), _stop_requests() as stop:
-        study = open_study(folder, plan, recipe, higher_is_better)
-
-        def note(status: str) -> RunRecord:
-            result = result_of(study, plan, metric, higher_is_better)
-            result.write(folder)
-            ended = sum(row.ended is not None for row in result.rows)
-            tell_progress("trials", ended, max(plan.trials, ended))
-            return track_study(folder, root, plan, recipe, tags, status, result)
-
-        record = note(RUNNING)
-        trainer = Trainer(plan, metric, root, settings, record, lambda: _pass_on(stop))
-        status = KILLED
-        try:
-            done = conduct(
-                study,
-                plan,
-                trainer.train,
-                stopped=lambda: stop.reason is not None,
-                after=lambda: note(RUNNING),
-            )
-            result = result_of(study, plan, metric, higher_is_better)
-            status = _status(result) if done else KILLED
-        finally:
-            note(status)
+    with _stop_requests() as stop:
+        study = patiently(lambda: _opened(folder, plan, recipe, tags))
+        with Leader(study, plan, folder, root, recipe, tags) as leader:
+            leader.refresh()
+            status = KILLED
+            try:
+                done = supervise(plan, root, settings, workers, stop, leader.refresh)
+                leader.refresh()
+                result = leader.result()
+                status = _status(result) if done else KILLED
+            finally:
+                leader.write(leader.result(), status)
     if not done:
         say(f"{plan.name}: stopped; the same command goes on")
         return RESUME_ME
@@ -115,20 +121,19 @@ def _run(plan: Plan, root: Path, settings: Settings) -> int:
     return 0
 
 
-def recipe_of_study(plan: Plan, root: Path) -> dict[str, Any]:
-    """What makes trials comparable: the base params, the data, and what is varied how."""
-    recipe = recipe_of(plan.params, Paths(root, plan.dataset))
-    section = plan.params.search.model_dump(mode="json")
-    names = ["metric"] if plan.suite else ["metric", "sampler", "pruner", "space"]
-    recipe |= {f"search.{name}": section[name] for name in names}
-    if plan.suite is not None:
-        variants = plan.params.ablations[plan.suite].variants
-        recipe |= {f"variant {name}": dict(changes) for name, changes in variants.items()}
-    return recipe
+def _opened(
+    folder: Path, plan: Plan, recipe: Mapping[str, Any], tags: Mapping[str, str]
+) -> optuna.Study:
+    with turn_of(folder, plan.name)():
+        study = open_study(folder, plan, recipe, objectives_of(plan))
+        if LINEAGE not in study.user_attrs:
+            study.set_user_attr(LINEAGE, dict(tags))
+        share_run(folder, study, plan)
+    return study
 
 
 def _status(result: Result) -> str:
-    return FINISHED if any(row.state == FINISHED_TRIAL for row in result.rows) else FAILED
+    return FINISHED if result.finished else FAILED
 
 
 def _why_nothing(result: Result) -> str:
@@ -139,7 +144,7 @@ def _why_nothing(result: Result) -> str:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[StopRequest]:
-    """Take note of SIGINT and SIGTERM between trainings, which have handlers of their own."""
+    """Take note of SIGINT and SIGTERM; the workers are told by `supervise`."""
     stop = StopRequest()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     stop.install()
@@ -148,10 +153,3 @@ def _stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _pass_on(stop: StopRequest) -> None:
-    """Pass on a request that came when a training was about to take over the signals."""
-    if stop.reason is not None:
-        stop.reason = None
-        signal.raise_signal(signal.SIGTERM)

@@ -1,69 +1,81 @@
-"""The Optuna study of a plan: its storage, what comes next, and how trials end.
+"""The Optuna study of a plan: what comes next, and how trials end.
 
 Everything that a study must not forget lies in its storage, so that the same command goes on with
-it after any end. One process leads a study; whoever calls holds its folder's lock. A trial that is
-RUNNING when a command starts was therefore interrupted, and is continued as the same trial.
+it after any end. Workers take trials in turn (`symbio.search.turn`); which trial is whose is said
+by claims. An interrupted trial is continued as the same trial: nothing is lost or counted twice.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbio.errors import SymbioError
-from symbio.params import DimensionParams, Params
+from symbio.params import Params
 from symbio.progress import say
-from symbio.ranks.ending import RESUME_ME
-from symbio.search.keys import changed
+from symbio.ranks.ending import MISTAKE, OutOfMemory
+from symbio.search.attributes import (
+    CHANGES,
+    DEFAULT,
+    INFEASIBLE,
+    LOSSES,
+    MESSAGE,
+    PEAK_BYTES,
+    RANK_SECONDS,
+    RECIPE,
+    SECONDS,
+    SEED,
+    VARIANT,
+)
+from symbio.search.claims import Beat, Claimant, give_back
+from symbio.search.objectives import Objective
 from symbio.search.plan import Cell, Plan
+from symbio.search.pruners import pruner_for
+from symbio.search.samplers import sampler_for
+from symbio.search.space import draw
+from symbio.search.storage import experiments, open_storage, patiently
+from symbio.search.turn import Turn
 from symbio.train.fingerprint import changes as differences
 
 if TYPE_CHECKING:
     import optuna
 
-DATABASE = "optuna.db"
-CHANGES, VARIANT, SEED, SECONDS, MESSAGE = "changes", "variant", "seed", "seconds", "message"
-"""What trials carry as user attributes besides Optuna's own record."""
-_RECIPE, _LOSSES = "recipe", "losses"
+MOST_LOSSES = 3
+"""Starts of a trial that may be lost; with one more it counts as failed."""
 
-Train = Callable[["optuna.Trial", Params], float | None]
-"""Trains one trial: its score, or None when it was told to stop and can go on. Raises SymbioError
-where it fails and TrialPruned where it is not worth going on."""
+_POLL_S = 1.0
+
+Train = Callable[["optuna.Trial", Params, Beat], Sequence[float] | None]
+"""Trains one trial: its score by each objective, or None when it was told to stop and can go on.
+Raises SymbioError where it fails, OutOfMemory, and TrialPruned where it is not worth going on."""
 
 
 def open_study(
-    folder: Path, plan: Plan, recipe: Mapping[str, Any], higher_is_better: bool
+    folder: Path, plan: Plan, recipe: Mapping[str, Any], objectives: Sequence[Objective]
 ) -> optuna.Study:
-    """Open the study in `folder`, or begin it.
-
-    Args:
-        folder: of the study.
-        plan: what it is made of.
-        recipe: what must not change while it is under way, as JSON values.
-        higher_is_better: of its metric.
+    """The study of a plan, made where it is not there.
 
     Raises:
-        SymbioError: the study there was begun with another recipe; lists the differences.
+        SymbioError: the study was made with other params, data or questions; lists them.
     """
     import optuna
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder.mkdir(parents=True, exist_ok=True)
-    # SQLite, and not Optuna's journal file: a kill in the middle of a write leaves nothing torn.
-    path = str(folder.resolve() / DATABASE).replace("%", "%25").replace("?", "%3F")
     study = optuna.create_study(
         study_name=plan.name,
-        storage=optuna.storages.RDBStorage(f"sqlite:///{path}"),
-        pruner=_pruner(plan),
-        direction="maximize" if higher_is_better else "minimize",
+        storage=patiently(lambda: open_storage(folder)),
+        pruner=pruner_for(plan),
+        directions=["maximize" if one.higher_is_better else "minimize" for one in objectives],
         load_if_exists=True,
     )
-    known = study.user_attrs.get(_RECIPE)
+    known = study.user_attrs.get(RECIPE)
     if known is None:
-        study.set_user_attr(_RECIPE, dict(recipe))
+        study.set_user_attr(RECIPE, dict(recipe))
+        with experiments():
+            study.set_metric_names([one.metric for one in objectives])
         return study
     # A variant that is new, or gone, changes no trial that was made.
     both = known.keys() & recipe.keys()
@@ -77,151 +89,207 @@ def open_study(
     return study
 
 
+def opened_study(folder: Path, plan: Plan) -> optuna.Study:
+    """The study of a plan, which `open_study` has made."""
+    import optuna
+
+    storage = patiently(lambda: open_storage(folder))
+    return patiently(
+        lambda: optuna.load_study(study_name=plan.name, storage=storage, pruner=pruner_for(plan))
+    )
+
+
 def is_complete(study: optuna.Study, plan: Plan) -> bool:
     """Whether every trial that the plan wants has ended."""
     trials = study.get_trials(deepcopy=False)
-    if not all(trial.state.is_finished() for trial in trials):
-        return False
-    return _missing_cell(trials, plan) is None if plan.suite else len(trials) >= plan.trials
+    return all(trial.state.is_finished() for trial in trials) and _is_spent(trials, plan)
 
 
-def conduct(
+def work(
     study: optuna.Study,
     plan: Plan,
     train: Train,
+    turn: Turn,
     stopped: Callable[[], bool] = lambda: False,
-    after: Callable[[], object] = lambda: None,
+    after: Callable[[int], object] = lambda number: None,
+    ranks: int = 1,
 ) -> bool:
-    """Train trial after trial until the plan is complete.
+    """Be a worker: train trial after trial until the plan is complete.
 
     Args:
         study: from `open_study`.
         plan: what it is made of.
         train: trains one trial.
+        turn: of the study.
         stopped: asked before each trial.
-        after: called after each trial that has ended.
+        after: called with the number of each trial that has ended here.
+        ranks: that a trial keeps busy, for its cost.
 
     Returns:
         False if it was told to stop before; the same command goes on.
 
     Raises:
-        SymbioError: a trial lost a process or a host, exit_code 75. It is continued by the same
-            command; if it loses one again it counts as failed.
+        SymbioError: the database stayed away, exit_code 75.
     """
-    while not is_complete(study, plan):
-        if stopped() or not _attempt(study, _next_trial(study, plan), plan, train):
-            return False
-        after()
-    return True
+    me = Claimant()
+    while not stopped():
+        trial = patiently(lambda: _take(study, plan, turn, me), me.lost_the_database)
+        if trial is not None:
+            with Beat(me, trial) as beat:
+                ended = _attempt(trial, plan, train, beat, me, ranks)
+            if ended is None:
+                return False
+            if ended:
+                after(trial.number)
+        elif patiently(lambda: is_complete(study, plan), me.lost_the_database):
+            return True
+        else:
+            time.sleep(_POLL_S)  # others still train; theirs may become free
+    return False
 
 
-def _next_trial(study: optuna.Study, plan: Plan) -> optuna.Trial:
-    """The interrupted trial, or a new one; `is_complete` says that there is one."""
+def _take(study: optuna.Study, plan: Plan, turn: Turn, me: Claimant) -> optuna.Trial | None:
+    """Claim the first trial that nobody trains, or a new one; None if there is neither."""
     import optuna
 
-    trials = study.get_trials(deepcopy=False)
-    under_way = [trial for trial in trials if trial.state == optuna.trial.TrialState.RUNNING]
-    if under_way:
-        study.sampler = _sampler(plan, under_way[0].number)
-        return optuna.Trial(study, under_way[0]._trial_id)
-    waiting = any(trial.state == optuna.trial.TrialState.WAITING for trial in trials)
-    cell = _missing_cell(trials, plan)
-    if cell is not None and not waiting:
-        attributes = {VARIANT: cell.variant, SEED: cell.seed, CHANGES: cell.changes}
-        study.enqueue_trial({}, user_attrs=attributes)
-    study.sampler = _sampler(plan, len(trials))
-    return study.ask()
+    with turn():
+        free, trials = me.free(study), study.get_trials(deepcopy=False)
+        if free:
+            study.sampler = sampler_for(plan, free[0])
+            trial = optuna.Trial(study, trials[free[0]]._trial_id)
+        elif _is_spent(trials, plan):
+            return None
+        else:
+            trial = _new_trial(study, plan, trials)
+        if plan.suite is None and not trial.params:
+            # New, or its worker died before it had drawn: the same again.
+            changes = draw(trial, plan)
+            if CHANGES not in trial.user_attrs:
+                trial.set_user_attr(CHANGES, changes)
+        me.claim(trial)
+        return trial
 
 
-def _missing_cell(trials: list[optuna.trial.FrozenTrial], plan: Plan) -> Cell | None:
+def _new_trial(
+    study: optuna.Study, plan: Plan, trials: Sequence[optuna.trial.FrozenTrial]
+) -> optuna.Trial:
+    if not any(trial.state.name == "WAITING" for trial in trials):
+        cell = _missing_cell(trials, plan)
+        if cell is not None:
+            attributes = {VARIANT: cell.variant, SEED: cell.seed, CHANGES: cell.changes}
+            study.enqueue_trial({}, user_attrs=attributes)
+        elif not trials:
+            attributes = {VARIANT: DEFAULT, CHANGES: {}}
+            study.enqueue_trial({}, user_attrs=attributes)
+    study.sampler = sampler_for(plan, len(trials))
+    with experiments():
+        return study.ask()
+
+
+def _is_spent(trials: Sequence[optuna.trial.FrozenTrial], plan: Plan) -> bool:
+    """Whether no new trial may begin."""
+    if plan.suite is not None:
+        return _missing_cell(trials, plan) is None
+    hours, spent = plan.params.search.hours, sum(t.user_attrs.get(SECONDS, 0.0) for t in trials)
+    if hours is not None and spent >= hours * 3600:
+        return True
+    return sum(trial.state.name != "WAITING" for trial in trials) >= plan.trials
+
+
+def _missing_cell(trials: Sequence[optuna.trial.FrozenTrial], plan: Plan) -> Cell | None:
     """The first cell of an ablation that has no trial."""
     there = {(trial.user_attrs.get(VARIANT), trial.user_attrs.get(SEED)) for trial in trials}
     missing = (cell for cell in plan.cells if (cell.variant, cell.seed) not in there)
     return next(missing, None)
 
 
-def _attempt(study: optuna.Study, trial: optuna.Trial, plan: Plan, train: Train) -> bool:
-    """Train one trial and tell the study how it ended; False if it did not."""
+def _attempt(
+    trial: optuna.Trial, plan: Plan, train: Train, beat: Beat, me: Claimant, ranks: int
+) -> bool | None:
+    """Train one trial and tell the study; whether it ended, None if the worker is to stop."""
     import optuna
     from optuna.trial import TrialState
 
-    begun = time.monotonic()
-    score, message = None, None
-    state = TrialState.COMPLETE
+    attributes: dict[str, Any] = {}
+    values: Sequence[float] | None = None
+    state: TrialState | None = None
+    stopped, begun = False, time.monotonic()
+    before = trial.user_attrs
     try:
-        changes = _changes(trial, plan)
         source = f"{plan.name}, trial {trial.number}"
-        say(f"{source} ({plan.trials} in all): {_told(trial, changes)}")
-        score = train(trial, changed(plan.params, changes, source))
-        if score is None:
-            return False
+        say(f"{source} of {plan.trials}: {_told(before)}")
+        values = train(trial, plan.params_of(before[CHANGES], "its params"), beat)
+        state = None if values is None else TrialState.COMPLETE
+        stopped = values is None
+        if values is not None and not all(map(math.isfinite, values)):
+            raise SymbioError(
+                f"the exported network has no finite score on the val split: {values}"
+            )
     except optuna.TrialPruned:
         state = TrialState.PRUNED
+    except OutOfMemory as error:
+        state, attributes = TrialState.PRUNED, {MESSAGE: str(error), PEAK_BYTES: error.peak_bytes}
+        patiently(lambda: trial.set_constraint(INFEASIBLE, 1.0))
     except SymbioError as error:
-        if error.exit_code == RESUME_ME and not trial.user_attrs.get(_LOSSES):
-            trial.set_user_attr(_LOSSES, 1)
-            raise
-        state, message = TrialState.FAIL, str(error)
-        trial.set_user_attr(MESSAGE, message)
-    finally:
-        spent = trial.user_attrs.get(SECONDS, 0.0) + time.monotonic() - begun
-        trial.set_user_attr(SECONDS, round(spent, 2))
-    study.tell(trial, score, state=state)
-    ends = {TrialState.PRUNED: "pruned", TrialState.FAIL: f"failed: {message}"}
-    say(f"{source}: {ends.get(state, f'score {score}')}")
-    return True
+        values, losses = None, before.get(LOSSES, 0) + 1
+        attributes = {MESSAGE: str(error)}
+        if error.exit_code == MISTAKE or losses > MOST_LOSSES:
+            state = TrialState.FAIL
+        elif not beat.taken_away:
+            attributes[LOSSES] = losses
+    if beat.taken_away:
+        say(f"{source}: another worker has it now")
+        return False
+    spent = time.monotonic() - begun
+    attributes[SECONDS] = round(before.get(SECONDS, 0.0) + spent, 2)
+    attributes[RANK_SECONDS] = round(before.get(RANK_SECONDS, 0.0) + spent * ranks, 2)
+    patiently(lambda: _end(trial, state, values, attributes), me.lost_the_database)
+    say(f"{source}: {_ending(state, values, attributes)}")
+    return None if stopped else state is not None
 
 
-def _changes(trial: optuna.Trial, plan: Plan) -> dict[str, Any]:
-    """What the trial changes: known since it began, or drawn from the space."""
-    known: dict[str, Any] | None = trial.user_attrs.get(CHANGES)
-    if known is not None:
-        return known
-    space = plan.params.search.space
-    drawn = {key: _suggest(trial, key, dimension) for key, dimension in space.items()}
-    trial.set_user_attr(CHANGES, drawn)
-    return drawn
+def _end(
+    trial: optuna.Trial,
+    state: optuna.trial.TrialState | None,
+    values: Sequence[float] | None,
+    attributes: Mapping[str, Any],
+) -> None:
+    """Tell the storage how a trial ended, or that it is to be continued (None). May be repeated."""
+    import optuna
+
+    # Finished already: it was told before the database went away.
+    with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        if state is None:
+            give_back(trial)
+        else:
+            scores = None if values is None else list(values)
+            trial.study.tell(trial, scores, state=state, skip_if_finished=True)
 
 
-def _suggest(trial: optuna.Trial, key: str, dimension: DimensionParams) -> Any:
-    low, high, log, step = dimension.low, dimension.high, dimension.log, dimension.step
-    if dimension.type == "categorical":
-        return trial.suggest_categorical(key, dimension.choices)
-    assert low is not None
-    assert high is not None
-    if dimension.type == "int":
-        return trial.suggest_int(key, int(low), int(high), step=int(step or 1), log=log)
-    return trial.suggest_float(key, low, high, step=step, log=log)
+def _ending(
+    state: optuna.trial.TrialState | None,
+    values: Sequence[float] | None,
+    attributes: Mapping[str, Any],
+) -> str:
+    if state is None:
+        reason = attributes.get(MESSAGE)
+        return "stopped" if reason is None else f"will be continued: {reason}"
+    if values is not None:
+        return "score " + ", ".join(f"{value:.5g}" for value in values)
+    if PEAK_BYTES in attributes:
+        return f"infeasible: {attributes[MESSAGE]}"
+    return f"failed: {attributes[MESSAGE]}" if MESSAGE in attributes else "pruned"
 
 
-def _told(trial: optuna.Trial, changes: Mapping[str, Any]) -> str:
-    variant = trial.user_attrs.get(VARIANT)
+def _told(attributes: Mapping[str, Any]) -> str:
+    variant, changes = attributes.get(VARIANT), attributes[CHANGES]
+    if variant == DEFAULT:
+        return "the project's own params"
     if variant is not None:
-        return f"{variant}, seed {trial.user_attrs[SEED]}"
+        return f"{variant}, seed {attributes[SEED]}"
     return ", ".join(
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in changes.items()
     )
-
-
-def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
-    """A sampler for trial `number` alone.
-
-    A sampler that is seeded once would draw its first trials again after each interruption.
-    """
-    import optuna
-
-    text = f"{plan.params.seed}/{number}".encode()
-    seed = int.from_bytes(hashlib.sha256(text).digest()[:4], "big")
-    if plan.params.search.sampler == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(seed=seed)
-
-
-def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
-    """An ablation's mean needs every training to its end."""
-    import optuna
-
-    if plan.suite is None and plan.params.search.pruner == "median":
-        return optuna.pruners.MedianPruner()
-    return optuna.pruners.NopPruner()

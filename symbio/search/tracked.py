@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symbio.files import whole_file
+from symbio.search.attributes import RUN_KEY
 from symbio.search.plan import Plan
-from symbio.search.result import BEST_FILE, FINISHED, JSON_FILE, TABLE_FILE, Result
+from symbio.search.result import BEST_FILE, FINISHED, JSON_FILE, PAGE_FILE, TABLE_FILE, Result
 from symbio.tracking import experiment_name, record_run, send_quietly
-from symbio.tracking.record import JOURNAL, RunRecord
+from symbio.tracking.record import JOURNAL, RunRecord, read_record, record_before
+
+if TYPE_CHECKING:
+    import optuna
 
 FOLDER = "tracking"
 
@@ -34,11 +38,12 @@ def track_study(
         recipe: what does not change while it is under way; a store refuses params that do.
         tags: where it comes from.
         status: RUNNING, FINISHED, KILLED or FAILED.
-        result: as it stands; the score of each trial becomes a metric, its number the step.
+        result: as it stands; the scores of each trial become metrics, its number the step.
     """
     own = folder / FOLDER
+    own.mkdir(parents=True, exist_ok=True)
     _write_journal(own / JOURNAL, result)
-    files = [folder / name for name in (JSON_FILE, TABLE_FILE, BEST_FILE)]
+    files = [folder / name for name in (JSON_FILE, TABLE_FILE, PAGE_FILE, BEST_FILE)]
     record = record_run(
         own,
         root,
@@ -62,12 +67,30 @@ def track_study(
     return record
 
 
+def share_run(folder: Path, study: optuna.Study, plan: Plan) -> None:
+    """Give the study one run, whichever hosts work on it in whichever folders."""
+    own, key = folder / FOLDER, study.user_attrs.get(RUN_KEY)
+    known = record_before(own)
+    if known is None:
+        known = RunRecord(experiment_name(plan.dataset), plan.name, **({"key": key} if key else {}))
+        own.mkdir(parents=True, exist_ok=True)
+        known.write(own)
+    if key is None:
+        study.set_user_attr(RUN_KEY, known.key)
+
+
+def study_record(folder: Path) -> RunRecord:
+    """The run of the study in `folder`. Raises SymbioError where there is none."""
+    return read_record(folder / FOLDER)
+
+
 def _write_journal(path: Path, result: Result) -> None:
     """One line a trial; the same trial gives the same line, so that it is stored once."""
-    lines = [
-        {"step": row.number, "time": row.ended, "metrics": {f"val/{result.metric}": row.score}}
-        for row in result.rows
-        if row.state == FINISHED
-    ]
+    lines = []
+    for row in result.rows:
+        if row.state == FINISHED:
+            scores = zip(result.objectives, row.values, strict=True)
+            metrics = {f"val/{one.metric}": value for one, value in scores}
+            lines.append({"step": row.number, "time": row.ended, "metrics": metrics})
     with whole_file(path) as aside:
         aside.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")

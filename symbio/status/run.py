@@ -1,4 +1,4 @@
-"""`symbio status`: one line a run, and a table of its ranks."""
+"""`symbio status`: one line a run and a table of its ranks; a study, and a table of its trials."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from symbio.params import DATASETS
 from symbio.ranks.heartbeat import filesystem_now
 from symbio.status.state import Name, RankState, RunState, state_of
+from symbio.status.study import StudyState, TrialState, studies_in
+from symbio.status.table import aligned
 
 WELL: tuple[Name, ...] = ("running", "slow", "finished")
 """States in which nobody has to do anything: exit code 0."""
@@ -16,7 +18,7 @@ _COLUMNS = ("rank", "host", "process", "step", "phase", "got on", "heartbeat", "
 
 
 def run(dataset: str | None, root: Path = Path(".")) -> int:
-    """Print the state of a data set's training run, or of all there are.
+    """Print the state of a data set's training run and studies, or of all there are.
 
     Returns:
         0 if each of them is running, slow or finished; else, or if there is none, 1.
@@ -25,9 +27,13 @@ def run(dataset: str | None, root: Path = Path(".")) -> int:
     now = filesystem_now(folder)
     states = {name: state_of(folder / name, now) for name in DATASETS if dataset in (None, name)}
     found = {name: state for name, state in states.items() if state.name != "none"}
-    for name, state in (found or states).items():
+    studies = studies_in(root, dataset)
+    for name, state in (found or ({} if studies else states)).items():
         sys.stdout.write(f"{described(name, state)}\n")
-    return 0 if found and all(state.name in WELL for state in found.values()) else 1
+    for study in studies:
+        sys.stdout.write(f"{described_study(study)}\n")
+    told = [*(state.name for state in found.values()), *(study.state for study in studies)]
+    return 0 if told and all(name in WELL for name in told) else 1
 
 
 def described(dataset: str, state: RunState) -> str:
@@ -40,16 +46,38 @@ def described(dataset: str, state: RunState) -> str:
     return "\n".join([text, *_table(state.ranks)])
 
 
+def described_study(study: StudyState) -> str:
+    """The state in words, and a line for each trial."""
+    text = f"study {study.name} ({study.dataset}): {study.state}; {study.why}"
+    if not study.trials:
+        return text
+    columns = ("trial", "state", study.metric, "step", "minutes", "worker", "")
+    return "\n".join([text, *aligned([columns, *(_trial_row(one) for one in study.trials)])])
+
+
+def _trial_row(trial: TrialState) -> tuple[str, ...]:
+    training = trial.training
+    step, state = "", trial.state
+    if training is not None and training.step is not None:
+        step = f"{training.step}" + (f" of {training.steps}" if training.steps else "")
+    if training is not None and training.name in ("slow", "hung"):
+        state = training.name
+    return (
+        str(trial.number),
+        state,
+        "" if trial.score is None else f"{trial.score:.4g}",
+        step,
+        f"{trial.seconds / 60:.1f}" if trial.seconds else "",
+        trial.worker,
+        ": ".join(filter(None, (trial.what, trial.message))),
+    )
+
+
 def _table(ranks: list[RankState]) -> list[str]:
     if not ranks:
         return []
     missing = ranks[0].beat.world - len(ranks)
-    rows = [_COLUMNS, *(_row(rank) for rank in ranks)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    lines = [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = aligned([_COLUMNS, *(_row(rank) for rank in ranks)])
     if missing > 0:
         lines.append(f"{missing} more without a heartbeat here")
     return lines

@@ -25,7 +25,16 @@ from symbio.ranks.heartbeat import (
 from symbio.train.records.status import STATUS_FILE, read_status
 
 Name = Literal[
-    "running", "slow", "hung", "dead", "finished", "preempted", "interrupted", "failed", "none"
+    "running",
+    "slow",
+    "hung",
+    "dead",
+    "finished",
+    "preempted",
+    "interrupted",
+    "abandoned",
+    "failed",
+    "none",
 ]
 UNDER_WAY: tuple[Name, ...] = ("running", "slow", "hung", "dead")
 """States of a run that has not said how it ended."""

@@ -18,7 +18,13 @@ from symbio.tracking.results import (
 )
 from symbio.tracking.runs import record_run, send_quietly, send_run
 from symbio.tracking.store import experiment_name, global_store, open_store, open_ui, tracking_uri
-from symbio.tracking.training import TrainingRun, Trial, run_folder, tracked_training
+from symbio.tracking.training import (
+    TrainingRun,
+    Trial,
+    run_folder,
+    sending_behind,
+    tracked_training,
+)
 
 __all__ = [
     "TrainingRun",
@@ -36,6 +42,7 @@ __all__ = [
     "run_tags",
     "send_quietly",
     "send_run",
+    "sending_behind",
     "sync",
     "tracked_training",
     "tracking_uri",

@@ -59,7 +59,7 @@ class TrainingRun:
     """A training run that a separate process carries to the store.
 
     Nothing here waits for the store or fails because of it, except `finish`, which waits at most
-    about a minute for the last metrics.
+    about a minute for the last metrics (inside `sending_behind` it does not).
     """
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -101,11 +101,11 @@ class TrainingRun:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(f"{status}\n".encode("ascii"))
             process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S + _JOIN_SLACK_S)
-        if process.returncode == 0:
+        if _behind is None:
+            self._see_off(status)
             return
-        self._left_behind(status)
+        _behind[:] = [one for one in _behind if one[0]._process.poll() != 0]
+        _behind.append((self, status))
 
     def remember(self, model_folder: Path) -> None:
         """Write run.json into an exported model: which run trained it."""
@@ -115,7 +115,12 @@ class TrainingRun:
             {"experiment": record.experiment, "key": record.key, "run_id": record.run_id},
         )
 
-    def _left_behind(self, status: str) -> None:
+    def _see_off(self, status: str) -> None:
+        """Wait for the uploader, and say so if the store has not got everything."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(GRACE_S + _JOIN_SLACK_S)
+        if self._process.returncode == 0:
+            return
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -127,6 +132,30 @@ class TrainingRun:
             f"metrics are kept in {self.folder}, and `symbio sync` sends them "
             f"({self.folder / LOG_FILE} says what went wrong)."
         )
+
+
+_behind: list[tuple[TrainingRun, str]] | None = None
+"""Runs that ended inside `sending_behind`, and how."""
+
+
+@contextlib.contextmanager
+def sending_behind() -> Iterator[None]:
+    """Let trainings that follow each other not wait for the store: the block's end waits for all.
+
+    Each has its own uploader, which needs nobody once it knows how its run ended. A block within
+    a block changes nothing.
+    """
+    global _behind
+    if _behind is not None:
+        yield
+        return
+    _behind = []
+    try:
+        yield
+    finally:
+        ended, _behind = _behind, None
+        for run, status in ended:
+            run._see_off(status)
 
 
 @contextlib.contextmanager

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from symbio.data.classes import label_space
+from symbio.data.shards import INDEX
 from symbio.errors import SymbioError
 from symbio.files import read_json, write_json
 from symbio.params import Params
@@ -29,17 +31,28 @@ def step_of(resume: str) -> int | None:
 
 def uses_pseudo(params: Params) -> bool:
     """Whether training reads pseudo-labels: a network without semantics needs them not."""
-    return params.model.semantics or params.nearfarmix.mix == "classmix"
+    wanted = params.model.semantics or params.nearfarmix.mix == "classmix"
+    return wanted and params.labels.share > 0
+
+
+def says_classes(params: Params) -> bool:
+    """Whether the network will say classes: its semantic branch is there and learns from labels."""
+    return params.model.semantics and params.labels.share > 0
 
 
 def recipe_of(params: Params, paths: Paths) -> dict[str, Any]:
     """What a run with these parameters and the data in `paths` is made of.
 
     Raises:
-        SymbioError: prepared data or pseudo-labels are missing.
+        SymbioError: prepared data or pseudo-labels are missing, or the network's classes cannot
+            be compared with the data set's.
     """
     pseudo = paths.pseudo if uses_pseudo(params) else None
-    return ingredients(params, paths.dataset, paths.prepared, pseudo)
+    parts = ingredients(params, paths.dataset, paths.prepared, pseudo)
+    index = read_json(paths.prepared / INDEX, "the index of the prepared frames")
+    # Only looked up: classes that cannot be scored are refused before a folder is touched.
+    label_space(index["header"]["label_space"], params.labels.space)
+    return parts
 
 
 def claim(run: Path, recipe: dict[str, Any], wanted: int | None) -> None:

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from symbio.data.classes import ADE20K
 from symbio.errors import SymbioError
 from symbio.files import read_json
-from symbio.params import Params
+from symbio.params import LabelsParams, Params
 
 _HOUSEKEEPING = {"checkpoint_every", "keep_checkpoints", "max_bad_steps", "zero_stage"}
 """Keys of `train` that change no number of the result, or (ZeRO) only the order of float sums."""
@@ -32,6 +33,7 @@ def ingredients(
         f"{dataset}.protocol": section.protocol,
         "model": params.model.model_dump(mode="json"),
         "nearfarmix": params.nearfarmix.model_dump(mode="json"),
+        **_labels(params.labels),
         "train": train,
         "data.prepared": _data_digest(prepared, f"symbio prepare {dataset}"),
         "data.pseudo": None if pseudo is None else _data_digest(pseudo, f"symbio label {dataset}"),
@@ -50,7 +52,7 @@ def shape_of(params: Params, dataset: str) -> str:
     Runs of one shape differ only in what is computed with: seed, learning rate, steps, weights.
     """
     section, train = params.dataset(dataset), params.train
-    parts = {
+    parts: dict[str, Any] = {
         "model": params.model.model_dump(mode="json", exclude={"pretrained", "depth_output"}),
         "image_size": list(section.image_size),
         "crop": None if train.augment.crop is None else list(train.augment.crop),
@@ -60,6 +62,8 @@ def shape_of(params: Params, dataset: str) -> str:
         "zero_stage": train.zero_stage,
         "averaged": train.ema_decay > 0,
     }
+    if params.labels.space != ADE20K:
+        parts["classes"] = params.labels.space
     return fingerprint(parts)
 
 
@@ -71,6 +75,11 @@ def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         for key in keys
         if old.get(key) != new.get(key)
     ]
+
+
+def _labels(params: LabelsParams) -> dict[str, Any]:
+    """Nothing where all labels are used as they are: runs from before the section stay theirs."""
+    return {} if params == LabelsParams() else {"labels": params.model_dump(mode="json")}
 
 
 def _data_digest(folder: Path, command: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from symbio.errors import SymbioError
 from symbio.progress import say
+from symbio.ranks.stop import ABANDONED
 from symbio.train.records import status
 from symbio.train.saving import publish, save
 from symbio.train.schedule import learning_rate
@@ -24,7 +25,7 @@ def train(session: Session) -> status.State:
     """Train from `session.state` to the last step, or until asked to stop. Collective.
 
     Returns:
-        "finished", "preempted" or "interrupted"; in the last two cases a checkpoint was made.
+        "finished"; "preempted" or "interrupted" after a checkpoint; "abandoned" without one.
 
     Raises:
         SymbioError: too many steps in a row were not finite, or a frame is broken.
@@ -35,6 +36,8 @@ def train(session: Session) -> status.State:
         while stop is None and session.state.step < steps:
             report = take_step(session, line)
             stop = report.stop or validate(session)
+            if stop == ABANDONED:
+                break
             if stop or session.state.step % every == 0:
                 save(session)
             line.pause()
@@ -55,7 +58,7 @@ def take_step(session: Session, line: ProgressLine) -> StepReport:
     session.pulse.beat(DATA, step)
     session.clock.start()
     batches = session.batches.micro_batches(step)
-    asked, written = session.stop.reason, session.writer.written
+    asked, written = session.stop.now(), session.writer.written
     report = session.stepper.run(step, batches, lr, asked, written)
     session.clock.leave()
     session.state = replace(session.state, step=step + 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from symbio.data.frame import IGNORE
+from symbio.data.classes import IGNORE
 
 MAX_CLASS_WEIGHT = 10.0
 """Upper limit of a class weight: a class of a few pixels must not own the gradient (ours)."""

@@ -10,11 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from symbio.data.dataset import load_pseudo
-from symbio.data.frame import NUM_CLASSES
+from symbio.data.classes import class_space
+from symbio.data.labels import TrainingLabels
 from symbio.data.loader import GlobalBatches
 from symbio.data.shards import Shards
 from symbio.errors import SymbioError
@@ -28,7 +29,7 @@ from symbio.ranks.stop import StopRequest
 from symbio.train.checkpoints import checkpoint, universal
 from symbio.train.checkpoints.checkpoint import State
 from symbio.train.checkpoints.writer import Writer
-from symbio.train.claim import uses_pseudo
+from symbio.train.claim import says_classes, uses_pseudo
 from symbio.train.engine import (
     GatedAdamW,
     build_engine,
@@ -93,7 +94,7 @@ def open_session(
         place=place,
         device=device,
         batches=_batches(params, paths.dataset, prepared, pseudo, place, device),
-        validation=open_validation(prepared, pseudo, section, params.train.micro_batch),
+        validation=open_validation(prepared, pseudo, params, paths.dataset),
         engine=engine,
         pulse=pulse,
         clock=clock,
@@ -113,6 +114,7 @@ def open_session(
             "dataset": paths.dataset,
             "protocol": section.protocol,
             "label_space": prepared.header["label_space"],
+            "class_space": params.labels.space if says_classes(params) else None,
         },
         checkpointed=-1 if folder is None else state.step,
     )
@@ -175,23 +177,32 @@ def _objective(
     balance = params.train.class_balance
     weights = None
     if pseudo is not None and params.model.semantics and balance > 0:
-        weights = class_weights(_histogram(pseudo, place, device, beat), balance)
+        labels = TrainingLabels(pseudo, pseudo.splits["train"], params.labels, params.seed)
+        counts = _histogram(labels, place, device, beat)
+        weights = class_weights(_in_space(counts, params.labels.space), balance)
     depth_range = params.dataset(dataset).depth_range
     return Objective(network, params.train, depth_range, weights).to(device)
 
 
 def _histogram(
-    pseudo: Shards, place: Place, device: torch.device, beat: Callable[[], None]
+    labels: TrainingLabels, place: Place, device: torch.device, beat: Callable[[], None]
 ) -> Tensor:
-    """Pixels of each class in the pseudo-labels of the training split, float64 (150,)."""
-    keys = pseudo.splits["train"]
-    keys = keys[:: -(-len(keys) // _HISTOGRAM_FRAMES)]
+    """Pixels of each ADE20K class in the labels that training uses, float64 (256,)."""
+    keys = labels.keys[:: -(-len(labels.keys) // _HISTOGRAM_FRAMES)]
     counts = torch.zeros(256, dtype=torch.float64)
     for key in keys[place.rank :: place.world]:
         beat()
-        label = torch.from_numpy(load_pseudo(pseudo, key)[0])
-        counts += torch.bincount(label.flatten(), minlength=256)
-    return group.total(counts.to(device)).cpu()[:NUM_CLASSES]
+        known = labels.load(key)
+        if known is not None:
+            counts += torch.bincount(torch.from_numpy(known[0]).flatten(), minlength=256)
+    return group.total(counts.to(device)).cpu()
+
+
+def _in_space(counts: Tensor, name: str) -> Tensor:
+    """Pixels of each ADE20K class, (256,) -> of each class of a space, (K,)."""
+    space = class_space(name)
+    target = torch.from_numpy(space.from_ade20k.astype(np.int64))
+    return torch.zeros(256, dtype=counts.dtype).index_add_(0, target, counts)[: len(space.names)]
 
 
 def _batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from symbio.ranks.place import Place
 from symbio.ranks.pulse import Pulse
 from symbio.ranks.settings import step_timeout_s
 from symbio.ranks.stop import StopRequest
+from symbio.train.abandon import abandoned, forget_others
 from symbio.train.batching import accumulation
 from symbio.train.best import FOLDER, export
 from symbio.train.checkpoints import checkpoint
@@ -23,6 +25,7 @@ from symbio.train.choices import chosen_network
 from symbio.train.claim import claim, finished_before, recipe_of, step_of
 from symbio.train.engine import import_deepspeed
 from symbio.train.fingerprint import fingerprint, shape_of
+from symbio.train.launch import RUN_ID_VARIABLE
 from symbio.train.lock import run_lock
 from symbio.train.loop import train
 from symbio.train.opening import open_session
@@ -49,10 +52,10 @@ def train_rank(
         root: the project's folder.
         resume: "auto" (newest checkpoint of this very run, else from the start) or a step.
         place: which rank this is.
-        stop: where the signal handlers leave their wish.
+        stop: where the signal handlers leave their wish; rank 0 looks for a note there too.
 
     Returns:
-        "finished", "preempted" or "interrupted".
+        "finished", "preempted", "interrupted" or "abandoned".
 
     Raises:
         SymbioError: anything that a user can cause; the message says what to do.
@@ -74,6 +77,7 @@ def train_rank(
             held.enter_context(run_lock(paths.run))
             done = wanted is None and finished_before(paths.run, recipe)
             claim(paths.run, recipe, wanted)
+            _listen_for_the_note(stop, paths.run)
             if done:
                 say(f"{paths.run}: this run is finished; exporting its network again")
                 export(paths.run, paths.model, fingerprint(recipe))
@@ -133,10 +137,17 @@ def _failure_noted(run: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        with contextlib.suppress(SymbioError, OSError):
+        with contextlib.suppress(SymbioError, OSError, MemoryError):
             known = read_status(run) or {}
             write_status(run, **{**known, "state": "failed", "message": str(error)})
         raise
+
+
+def _listen_for_the_note(stop: StopRequest, run: Path) -> None:
+    """Heed a note (`symbio.train.abandon`) to this start of the run; one to another is removed."""
+    start = os.environ.get(RUN_ID_VARIABLE)
+    forget_others(run, start)
+    stop.ask_each_time(lambda: abandoned(run, start))
 
 
 def _measure(session: Session, paths: Paths, start_bytes: int) -> None:

@@ -6,22 +6,29 @@ Imports neither torch nor mlflow: the ranks train, and metrics reach whoever tra
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from symbio.params import Params
 from symbio.progress import say
+from symbio.ranks.ending import RESUME_ME
 from symbio.ranks.settings import Settings, settings_from
+from symbio.train.abandon import abandon, forget
 from symbio.train.batching import accumulation
 from symbio.train.best import export, read_best
 from symbio.train.claim import finished_before, recipe_of, step_of
 from symbio.train.fingerprint import fingerprint
-from symbio.train.launch import launch, new_run_id
+from symbio.train.launch import Ending, launch, new_run_id
 from symbio.train.lock import run_lock
 from symbio.train.paths import Paths
 from symbio.train.records.journal import Follower, read_journal
 from symbio.train.records.status import read_status
+
+
+class Enough(Exception):
+    """Raised by a training's `on_metrics`: nobody wants the rest of it."""
 
 
 def run(
@@ -43,14 +50,19 @@ def run(
             step continues from the checkpoint of that step.
         on_metrics: gets every journal record {"step", "epoch", "time", "metrics": {...}} of the
             run once, oldest first, while training goes on; on a resume the older ones come too.
-            What it raises ends the ranks at once and is passed on.
+            `Enough` lets all ranks leave together, at the next step or within a validation,
+            without a checkpoint; records written until then still come. Anything else that it
+            raises ends the ranks at once and is passed on.
 
     Returns:
-        state ("finished", "preempted", "interrupted"), exit_code (0, or 75: run it again),
-        step, steps, skipped, ranks, checkpoint, model (folder, if exported), selected (step and
-        scores of the exported network), last (the newest metrics).
+        state ("finished", also where `Enough` came too late; "abandoned" after `Enough`;
+        "preempted", "interrupted"), exit_code (0, or 75: run it again), stopped (whether a signal
+        asked it to stop, even if it came too late), step, steps, skipped, ranks, checkpoint,
+        model (folder, if exported), selected (step and scores of the best network so far), last
+        (the newest metrics).
 
     Raises:
+        OutOfMemory: a rank needed more memory than there is.
         SymbioError: the run failed, or another one holds the folder.
     """
     paths = Paths(root, dataset)
@@ -65,11 +77,17 @@ def run(
 
     def follow() -> None:
         for record in follower.new_records():
-            if on_metrics is not None:
-                on_metrics(record)
+            try:
+                if on_metrics is not None:
+                    on_metrics(record)
+            except Enough:
+                abandon(paths.run, run_id)
 
-    code = launch(params, dataset, root, settings, resume, follow, run_id)
-    return _summary(paths, recipe, code)
+    try:
+        ending = launch(params, dataset, root, settings, resume, follow, run_id)
+    finally:
+        forget(paths.run, run_id)
+    return _summary(paths, recipe, ending)
 
 
 def join(params: Params, dataset: str, root: Path, settings: Settings, resume: str) -> int:
@@ -82,7 +100,7 @@ def join(params: Params, dataset: str, root: Path, settings: Settings, resume: s
     if step_of(resume) is None and finished_before(paths.run, recipe_of(params, paths)):
         say(f"{paths.run}: this run is finished")
         return 0
-    return launch(params, dataset, root, settings, resume)
+    return launch(params, dataset, root, settings, resume).code
 
 
 def _again(
@@ -93,13 +111,17 @@ def _again(
         say(f"{paths.run}: this run is finished; exporting its network again")
         export(paths.run, paths.model, fingerprint(recipe))
     for record in read_journal(paths.run) if on_metrics is not None else []:
-        on_metrics(record)  # type: ignore[misc]
-    return _summary(paths, recipe, 0)
+        with contextlib.suppress(Enough):
+            on_metrics(record)  # type: ignore[misc]
+    return _summary(paths, recipe, Ending(0, stopped=False))
 
 
-def _summary(paths: Paths, recipe: dict[str, Any], code: int) -> dict[str, Any]:
+def _summary(paths: Paths, recipe: dict[str, Any], ending: Ending) -> dict[str, Any]:
     status = read_status(paths.run) or {}
     facts = {name: status.get(name) for name in ("state", "step", "steps", "skipped", "ranks")}
+    if ending.code == RESUME_ME and facts["state"] != "preempted":
+        # Stopped before the ranks could say so, the status is that of an earlier start.
+        facts["state"] = "interrupted"
     best = read_best(paths.run, fingerprint(recipe))
     records = read_journal(paths.run)
     last: dict[str, Any] = {}
@@ -108,8 +130,9 @@ def _summary(paths: Paths, recipe: dict[str, Any], code: int) -> dict[str, Any]:
     return {
         **facts,
         "checkpoint": status.get("checkpoint"),
-        "exit_code": code,
-        "model": str(paths.model) if code == 0 and facts["state"] == "finished" else None,
+        "exit_code": ending.code,
+        "stopped": ending.stopped,
+        "model": str(paths.model) if facts["state"] == "finished" else None,
         "selected": None if best is None else best["train"],
         "last": last,
     }

@@ -14,7 +14,7 @@ from symbio.data.draws import rng_for
 from symbio.data.frame import Batch
 from symbio.ranks import group
 from symbio.ranks.place import Place
-from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason
+from symbio.ranks.stop import NUM_FLAGS, StopReason, flags_of, reason_in
 from symbio.train.engine import GatedAdamW, clip_gradients
 from symbio.train.watch.clock import BACKWARD, FORWARD, OPTIMIZER, StepClock
 from symbio.train.weights import float_buffers
@@ -31,7 +31,7 @@ class StepReport:
     gradient_norm: float | None
     """Before clipping, where DeepSpeed measures it."""
     stop: StopReason | None
-    """"preempted" or "interrupted" if any rank was asked to stop."""
+    """What any rank was asked."""
     bad_keys: list[str]
     """Frames of the micro-batches whose loss was not finite."""
     frames: list[int]
@@ -163,20 +163,19 @@ class Stepper:
     ) -> _Agreed:
         """One exchange: losses, who asked to stop, what is written, frames, running statistics."""
         count = len(losses) * self._place.world
-        flags = [stop == PREEMPTED, stop == INTERRUPTED, written]
-        said = losses.new_tensor([*flags, *indices])
+        said = losses.new_tensor([written, *flags_of(stop), *indices])
         vector = torch.cat([losses.sum(0), said, statistics])
         with self._clock.communication():
             together = group.total(vector)
         first, sizes = 3 + len(said), [buffer.numel() for buffer in self._buffers]
         self._set_statistics(list(torch.split(together[first:] / count, sizes)))
         head = together[:first].tolist()
-        preempted, interrupted, num_written = head[3:6]
+        num_written, frames = head[3], 4 + NUM_FLAGS
         return _Agreed(
             [value / count for value in head[:3]],
-            PREEMPTED if preempted else INTERRUPTED if interrupted else None,
+            reason_in(head[4:frames]),
             num_written == self._place.world,
-            [int(index) for index in head[6:]],
+            [int(index) for index in head[frames:]],
         )
 
     def _set_statistics(self, values: Sequence[Tensor]) -> None:

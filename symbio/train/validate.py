@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 
 from symbio.data.classes import label_space
-from symbio.data.frame import NUM_CLASSES
 from symbio.data.shards import Shards
 from symbio.evaluate.accumulate import DepthScores, SemanticScores
 from symbio.evaluate.examples import Example, Source, scored_box
@@ -16,10 +15,10 @@ from symbio.evaluate.metrics import depth_sums
 from symbio.evaluate.predictors import Predictor, network_predictor
 from symbio.evaluate.protocol import Protocol, protocol_named
 from symbio.model.network import SymbioticNetwork
-from symbio.params import DatasetParams
+from symbio.params import Params
 from symbio.ranks import group
 from symbio.ranks.place import Place
-from symbio.ranks.stop import INTERRUPTED, PREEMPTED, StopReason, StopRequest
+from symbio.ranks.stop import StopReason, StopRequest, flags_of, reason_in
 
 SPLIT = "val"
 """Held out of the training list by whole scene or drive; the test split is never looked at."""
@@ -52,7 +51,7 @@ class Validation:
             network: not in the engine.
             place: of this rank.
             device: of `network`.
-            stop: where signals leave their wish.
+            stop: what this rank is asked.
             beat: called before each batch.
 
         Returns:
@@ -61,7 +60,8 @@ class Validation:
             rank was asked to stop meanwhile, the reason.
         """
         predict = network_predictor(network)
-        depth, semantics = DepthScores(self.protocol), SemanticScores(NUM_CLASSES)
+        names = self.source.space.predicted.names
+        depth, semantics = DepthScores(self.protocol), SemanticScores(len(names))
         # Whole batches are dealt out, so that a frame is predicted beside the same others, and to
         # the same last digit, on any number of ranks.
         groups = self.source.groups(self.keys, self.batch)
@@ -69,7 +69,7 @@ class Validation:
         while True:
             beat("validating")
             examples = next(mine, None)
-            reason, more = _agree(stop.reason, examples is not None, device)
+            reason, more = _agree(stop.now(), examples is not None, device)
             if reason is not None:
                 return reason
             if not more:
@@ -112,28 +112,30 @@ def _agree(
     stop: StopReason | None, more: bool, device: torch.device
 ) -> tuple[StopReason | None, bool]:
     """Whether any rank was asked to stop, and whether any has frames left."""
-    mine = torch.tensor([stop == PREEMPTED, stop == INTERRUPTED, more], device=device)
-    preempted, interrupted, left = group.total(mine.float()).tolist()
-    return PREEMPTED if preempted else INTERRUPTED if interrupted else None, bool(left)
+    mine = torch.tensor([more, *flags_of(stop)], device=device)
+    left, *asked = group.total(mine.float()).tolist()
+    return reason_in(asked), bool(left)
 
 
 def open_validation(
-    prepared: Shards, pseudo: Shards | None, params: DatasetParams, batch: int
+    prepared: Shards, pseudo: Shards | None, params: Params, dataset: str
 ) -> Validation | None:
     """The validation of a data set, or None if it holds no frames out.
 
     Raises:
-        SymbioError: the protocol is unknown or not defined on frames of this size.
+        SymbioError: the protocol is unknown or not defined on frames of this size, or the
+            network's classes cannot be compared with the data set's.
     """
     keys = prepared.splits.get(SPLIT, [])
     if not keys:
         return None
-    protocol = protocol_named(params.protocol)
+    section = params.dataset(dataset)
+    protocol = protocol_named(section.protocol)
     info = prepared.info(keys[0])
     protocol.box(info["height"], info["width"])
-    space = label_space(prepared.header["label_space"])
-    source = Source(prepared, pseudo, space, params.image_size)
-    return Validation(source, keys, protocol, batch)
+    space = label_space(prepared.header["label_space"], params.labels.space)
+    source = Source(prepared, pseudo, space, section.image_size)
+    return Validation(source, keys, protocol, params.train.micro_batch)
 
 
 def resolved(metric: str) -> str:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
+from symbio.data.classes import IGNORE
 from symbio.data.draws import rng_for
-from symbio.data.frame import IGNORE, Batch
+from symbio.data.frame import Batch
 from symbio.params import MixParams
 
 

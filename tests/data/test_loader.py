@@ -100,7 +100,7 @@ def test_order_is_a_permutation_an_epoch() -> None:
 
 def test_frame_is_what_is_stored(shards: tuple[Shards, Shards]) -> None:
     params = tiny_params()
-    frames = FrameDataset(*shards, "train", (96, 128), params.nyu.depth_range)
+    frames = FrameDataset(shards[0], None, "train", (96, 128), params.nyu.depth_range)
     frame = frames[3]
     rng = np.random.default_rng([3, len("train")])
     depth = rng.integers(500, 9500, (96, 128)) * (rng.random((96, 128)) > 0.3)
@@ -110,7 +110,7 @@ def test_frame_is_what_is_stored(shards: tuple[Shards, Shards]) -> None:
 
 
 def test_depth_out_of_range_is_no_measurement(shards: tuple[Shards, Shards]) -> None:
-    depth = FrameDataset(*shards, "train", (96, 128), (2.0, 5.0))[0].depth
+    depth = FrameDataset(shards[0], None, "train", (96, 128), (2.0, 5.0))[0].depth
     measured = depth[depth > 0]
     assert measured.numel()
     assert measured.min() > 2.0
@@ -121,7 +121,7 @@ def test_missing_split_and_missing_labels_are_said(
     shards: tuple[Shards, Shards], tmp_path: Path
 ) -> None:
     with pytest.raises(SymbioError, match="split 'test' has no frames"):
-        FrameDataset(*shards, "test", (96, 128), (0.1, 10.0))
+        FrameDataset(shards[0], None, "test", (96, 128), (0.1, 10.0))
     _, few = write_prepared(tmp_path, {"train": 3})
     with pytest.raises(SymbioError, match="no pseudo-label for 8 frames.*run `symbio label nyu`"):
-        FrameDataset(shards[0], few, "train", (96, 128), (0.1, 10.0))
+        GlobalBatches(shards[0], few, tiny_params(), "nyu")

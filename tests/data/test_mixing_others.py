@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from symbio.data.frame import IGNORE, Batch
+from symbio.data.classes import IGNORE
+from symbio.data.frame import Batch
 from symbio.data.guide import guide_depth
 from symbio.data.mixing.classmix import classmix
 from symbio.data.mixing.cutmix import cutmix

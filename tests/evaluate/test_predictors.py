@@ -3,7 +3,13 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from symbio.evaluate.predictors import class_map, constant_predictor, network_predictor, resize_map
+from symbio.evaluate.predictors import (
+    class_map,
+    constant_predictor,
+    network_predictor,
+    possible_classes,
+    resize_map,
+)
 from symbio.model.network import build_network
 from symbio.params import ModelParams, SymbiosisParams
 
@@ -29,6 +35,32 @@ def test_class_map_is_the_argmax_of_all_logits_at_full_size() -> None:
     classes = class_map(logits, lift)
     assert classes.dtype == torch.uint8
     assert classes.equal(lift(logits).argmax(dim=1).byte())
+
+
+def test_classes_that_never_win_are_left_out_and_change_no_pixel() -> None:
+    generator = torch.Generator().manual_seed(1)
+    for size, seen in (((60, 80), (60, 80)), ((31, 37), (60, 80)), ((97, 150), (33, 41))):
+        logits = torch.randn(1, 150, 15, 20, generator=generator)
+        logits[:, torch.randperm(150, generator=generator)[:130]] -= 9.0
+        kept = possible_classes(logits)
+        assert kept.tolist() == sorted(kept.tolist())
+        assert 20 <= len(kept) < 40
+
+        def lift(
+            part: torch.Tensor, seen: tuple[int, int] = seen, size: tuple[int, int] = size
+        ) -> torch.Tensor:
+            fine = F.interpolate(part, seen, mode="bilinear", align_corners=False)
+            return F.interpolate(fine, size, mode="bilinear", align_corners=False)
+
+        assert class_map(logits, lift).equal(lift(logits).argmax(dim=1).byte())
+
+
+def test_beside_a_nan_every_class_is_possible() -> None:
+    logits = torch.zeros(1, 3, 9, 9)
+    logits[:, 1] = 5.0
+    assert possible_classes(logits).tolist() == [1]
+    logits[0, 2, 4, 4] = torch.nan
+    assert possible_classes(logits).tolist() == [0, 1, 2]
 
 
 def test_the_lowest_of_equal_classes_wins() -> None:

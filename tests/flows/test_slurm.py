@@ -54,20 +54,22 @@ def cluster(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def submit(cluster: Path, stage: str) -> subprocess.Popen[str]:
-    """Start the script with a stage that does `stage`."""
-    dvc = cluster / ".venv" / "bin" / "dvc"
-    dvc.write_text(DVC % stage)
-    dvc.chmod(0o755)
+def submit(cluster: Path, stage: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start the script with a stage, or a study, that does `stage`."""
+    for name in ("dvc", "symbio"):
+        program = cluster / ".venv" / "bin" / name
+        program.write_text(DVC % stage)
+        program.chmod(0o755)
     environment = {
         **os.environ,
         "PATH": f"{cluster / '.venv/bin'}:{os.environ['PATH']}",
         "SYMBIO_TELL": str(cluster / "told"),
         "SYMBIO_SBATCH": "--nodes 4",
+        **variables,
     }
     return subprocess.Popen(
-        ["bash", "infra/slurm/submit.sh", "train@nyu"], cwd=cluster, env=environment,
-        stdout=subprocess.PIPE, text=True,
+        ["bash", "infra/slurm/submit.sh", *(arguments or ("train@nyu",))],
+        cwd=cluster, env=environment, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -107,3 +109,30 @@ def test_a_cancelled_flow_cancels_its_job_and_waits_for_the_checkpoint(cluster: 
     assert "stopped" in told
     assert script.returncode != 0
     assert (cluster / "told" / "ending.json").exists()
+
+
+STUDY = ("search", "nyu", "--trials", "4", "--study", "of two")
+TOLD = """
+echo "${SYMBIO_NODES} ${SYMBIO_STUDIES} step: ${SLURM_STEP_NUM_TASKS:-none}"
+echo "{}" > "$SYMBIO_TELL/ending.json"
+exit 75
+"""
+
+
+def test_a_study_is_led_on_each_node_alone_and_ends_as_its_job_does(cluster: Path) -> None:
+    with submit(
+        cluster, TOLD, *STUDY,
+        SLURM_JOB_NUM_NODES="4", SLURM_STEP_NUM_TASKS="4", SYMBIO_STUDIES="postgresql://db/x",
+    ) as script:  # fmt: skip
+        told, _ = script.communicate(timeout=30)
+    assert "stage: search nyu --trials 4 --study of two" in told
+    assert "1 postgresql://db/x step: none" in told
+    assert script.returncode == 75
+
+
+def test_a_study_over_several_nodes_wants_a_database(cluster: Path) -> None:
+    with submit(cluster, "exit 0", *STUDY, SLURM_JOB_NUM_NODES="4", SYMBIO_STUDIES="") as script:
+        told, _ = script.communicate(timeout=30)
+    assert script.returncode == 2
+    assert "SYMBIO_STUDIES is not set" in told
+    assert "stage:" not in told

@@ -16,6 +16,8 @@ INFRA = ROOT / "infra"
 COMPOSE = INFRA / "compose.yaml"
 KUBERNETES = INFRA / "kubernetes"
 OVERLAYS = ("lab", "gpu")
+ALONE = ("train", "study")
+"""Jobs that are applied beside an overlay."""
 FLOW_RUN = KUBERNETES / "base" / "flow-run.yaml"
 SECRETS = tuple(
     line.removesuffix("=")

@@ -149,7 +149,7 @@ def one_sided(policies: list[dict[str, Any]]) -> list[str]:
     return [
         f"{dict(one)} -> {dict(two)}:{port}"
         for one, two, port in goes ^ comes
-        # Whose policy is in another folder (trainings) is not looked at here.
+        # Whose policy is in another folder (trainings, studies) is not looked at here.
         if one in shut and two in shut
     ]
 

@@ -11,7 +11,7 @@ from infra.local import postgres
 from infra.local.ports import Ports
 from infra.local.s3 import BUCKETS
 from infra.local.secret import Secrets
-from infra.local.surroundings import DATA_BUCKET, clients, plain
+from infra.local.surroundings import DATA_BUCKET, STUDIES, clients, plain
 from infra.local.worker import POOL
 from infra.register.pools import KUBERNETES_POOL, POOLS
 from symbio.reach.settings import PATIENT_S3
@@ -82,7 +82,7 @@ def flow_run() -> dict[str, Any]:
 
 
 def test_flows_are_told_what_the_local_platform_tells_them() -> None:
-    told = clients(Ports(), Secrets("", "", "", ""))
+    told = clients(Ports(), Secrets("", "", "", "", ""))
     worker = service("worker")["environment"]
     kubernetes = configuration("symbio-servers") | {each["name"]: "" for each in flow_run()["env"]}
     assert set(told) | set(PATIENT_S3) <= set(worker)
@@ -121,7 +121,7 @@ def test_ports_databases_buckets_and_pools_are_the_local_ones() -> None:
     assert worker["SYMBIO_DVC_REMOTE"] == f"s3://{DATA_BUCKET}/dvc"
     assert f"--default-artifact-root=s3://{BUCKETS[1]}/" in service("mlflow")["command"]
     made = re.findall(r"CREATE DATABASE (\w+)", (KUBERNETES / "base/databases.sql").read_text())
-    assert set(postgres.DATABASES) <= set(made) == {"prefect", "mlflow", "optuna"}
+    assert {*postgres.DATABASES, STUDIES} == set(made) == {"prefect", "mlflow", "optuna"}
     assert f"--pool=${{SYMBIO_POOL:-{POOL}}}" in service("worker")["command"]
     assert f"--pool={KUBERNETES_POOL}" in container("Deployment", "worker")["args"]
     assert {POOL, KUBERNETES_POOL} <= set(POOLS)
@@ -141,3 +141,22 @@ def test_databases_are_named_alike_on_both_sides() -> None:
     ):
         url = "postgresql+psycopg2://mlflow@postgres:5432/mlflow"
         assert environment["MLFLOW_BACKEND_STORE_URI"] == url
+    local = clients(Ports(), Secrets("", "", "", "", ""))["SYMBIO_STUDIES"]
+    studies = local.replace(f"@127.0.0.1:{Ports().postgres}/", "@postgres:5432/")
+    assert configuration("symbio-servers")["SYMBIO_STUDIES"] == studies
+    assert service("worker")["environment"]["SYMBIO_STUDIES"] == studies
+
+
+def test_who_trains_gets_the_password_of_studies_and_no_other_of_postgresql() -> None:
+    assert "OPTUNA_DB_PASSWORD" in service("worker")["environment"]["PGPASSWORD"]
+    study = one(manifests("study"), "Job", "symbio-study")["spec"]["template"]["spec"]
+    for trains in (flow_run(), study["containers"][0]):
+        given = {
+            each["name"]: each["valueFrom"]["secretKeyRef"]["key"]
+            for each in trains["env"]
+            if "secretKeyRef" in each.get("valueFrom", {})
+        }
+        assert given["PGPASSWORD"] == "OPTUNA_DB_PASSWORD"
+        assert set(given.values()) == {
+            "OPTUNA_DB_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+        }  # fmt: skip

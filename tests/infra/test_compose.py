@@ -103,6 +103,8 @@ def test_who_can_reach_whom() -> None:
         ("buckets", "mlflow"), ("buckets", "worker"),
         ("mlflow", "worker"), ("prefect", "register"), ("prefect", "worker"),
         ("register", "worker"),
+        # Studies.
+        ("postgres", "worker"),
     }  # fmt: skip
     open_to_the_world = {
         name

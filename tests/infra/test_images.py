@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.files import INFRA, ROOT, compose, manifests, pods
+from tests.infra.files import ALONE, INFRA, ROOT, compose, manifests, pods
 from tests.infra.policy import not_pinned
 
 IMAGES = INFRA / "images"
@@ -137,7 +137,7 @@ def locked(name: str) -> str:
 
 def test_versions_are_those_of_the_lock_and_of_the_package() -> None:
     images = {service["image"] for service in compose()["services"].values()}
-    for _, template in pods(manifests("base", "train")):
+    for _, template in pods(manifests("base", *ALONE)):
         images |= {each["image"] for each in template["spec"]["containers"]}
         images |= {each["image"] for each in template["spec"].get("initContainers", [])}
     for path in DOCKERFILES:

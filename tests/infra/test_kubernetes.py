@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.infra.files import KUBERNETES, OVERLAYS, SECRETS, build, manifests, one, pods
+from tests.infra.files import ALONE, KUBERNETES, OVERLAYS, SECRETS, build, manifests, one, pods
 from tests.infra.policy import kubernetes_faults, one_sided
 
 VERSION = kubernetes_validate.latest_version()
@@ -35,13 +35,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[dict
     return made
 
 
-@pytest.mark.parametrize("folder", ["base", "train"])
+@pytest.mark.parametrize("folder", ["base", *ALONE])
 def test_every_manifest_is_valid(folder: str) -> None:
     for document in manifests(folder):
         validate(document)
 
 
-@pytest.mark.parametrize("folder", [*BUILT, "train"])
+@pytest.mark.parametrize("folder", [*BUILT, *ALONE])
 def test_what_kustomize_builds_is_valid(
     folder: str, built: Callable[[str], list[dict[str, Any]]]
 ) -> None:
@@ -61,7 +61,7 @@ def test_the_schemas_see_a_mistake() -> None:
 
 
 def test_every_pod_keeps_to_the_rules() -> None:
-    assert kubernetes_faults(manifests("base", "train")) == []
+    assert kubernetes_faults(manifests("base", *ALONE)) == []
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_every_name_leads_somewhere(
 
 
 def test_the_network_is_shut_but_for_what_both_sides_open() -> None:
-    policies = [each for each in manifests("base", "train") if each["kind"] == "NetworkPolicy"]
+    policies = [each for each in manifests("base", *ALONE) if each["kind"] == "NetworkPolicy"]
     nobody = one(policies, "NetworkPolicy", "nobody")["spec"]
     assert nobody == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     assert one_sided(policies) == []
@@ -158,6 +158,8 @@ def test_the_network_is_shut_but_for_what_both_sides_open() -> None:
     assert [peer["podSelector"]["matchLabels"] for peer in into_postgres[0]["from"]] == [
         {"app.kubernetes.io/name": "mlflow"},
         {"app.kubernetes.io/name": "prefect"},
+        {"app.kubernetes.io/component": "flow-run"},
+        {"app.kubernetes.io/name": "symbio-study"},
     ]
     # Nobody goes everywhere: a rule names pods, addresses outside the cluster, or a few ports.
     for policy in policies:

@@ -95,7 +95,7 @@ def test_network_policies_know_its_pods() -> None:
         for peer in rule["from"]
         if peer["podSelector"]["matchLabels"].items() <= labels
     }
-    assert into == {"prefect", "mlflow", "s3"}
+    assert into == {"prefect", "mlflow", "s3", "postgres"}
 
 
 def test_a_deployment_asks_for_more() -> None:

@@ -1,4 +1,4 @@
-"""Window and grid attention against a loop over queries in float64."""
+"""Window, grid and plain attention against a loop over queries in float64."""
 
 from __future__ import annotations
 
@@ -8,15 +8,35 @@ import pytest
 import torch
 from torch import Tensor
 
-from symbio.model.attention import CrossAttention, merge, partition
+from symbio.model.exchanges.grouped import GroupedAttention, merge, partition
+from symbio.model.exchanges.plain import PlainAttention
 
 from .builders import images
 
 SIZES = [(7, 7), (14, 21), (8, 15), (3, 2), (1, 30), (22, 30)]
 
 
-def loop_over_queries(module: CrossAttention, query: Tensor, context: Tensor) -> Tensor:
-    """What `CrossAttention` means, one query and one head at a time."""
+def built(reach: str, channels: int, heads: int, window: int) -> GroupedAttention | PlainAttention:
+    if reach == "full":
+        return PlainAttention(channels, heads, window)
+    return GroupedAttention(channels, heads, window, reach)
+
+
+def stretched(table: Tensor, row: float, column: float) -> Tensor:
+    """A square (n, n, h) table read between its entries: rows first, then columns; (h,)."""
+    top, left = min(int(row), len(table) - 2), min(int(column), len(table) - 2)
+    down, right = row - top, column - left
+    upper = (1 - right) * table[top, left] + right * table[top, left + 1]
+    lower = (1 - right) * table[top + 1, left] + right * table[top + 1, left + 1]
+    return (1 - down) * upper + down * lower
+
+
+def loop_over_queries(
+    module: GroupedAttention | PlainAttention, query: Tensor, context: Tensor
+) -> Tensor:
+    """What the two kinds of attention mean, one query and one head at a time."""
+    if isinstance(module, PlainAttention):
+        return loop_over_the_map(module, query, context)
     height, width, channels = query.shape
     heads, w = module.heads, module.window
     d = channels // heads
@@ -35,20 +55,41 @@ def loop_over_queries(module: CrossAttention, query: Tensor, context: Tensor) ->
         members.setdefault(group(*pixel), []).append(pixel)
     mixed = torch.zeros_like(q)
     for y, x in pixels:
-        keys = pixels if module.reach == "full" else members[group(y, x)]
+        keys = members[group(y, x)]
         rows, columns = [a for a, _ in keys], [b for _, b in keys]
         for head in range(heads):
             part = slice(head * d, (head + 1) * d)
             values = k_v[rows, columns, channels:][:, part]
             scores = k_v[rows, columns, :channels][:, part] @ q[y, x, part] / math.sqrt(d)
-            if module.reach != "full":
-                (i, j), side = place(y, x), 2 * w - 1
-                offsets = [
-                    (i - a + w - 1) * side + (j - b + w - 1)
-                    for a, b in (place(*key) for key in keys)
-                ]
-                scores = scores + module.bias_table[offsets, head]
+            (i, j), side = place(y, x), 2 * w - 1
+            offsets = [
+                (i - a + w - 1) * side + (j - b + w - 1) for a, b in (place(*key) for key in keys)
+            ]
+            scores = scores + module.bias_table[offsets, head]
             mixed[y, x, part] = scores.softmax(dim=0) @ values
+    return module.out(mixed)
+
+
+def loop_over_the_map(module: PlainAttention, query: Tensor, context: Tensor) -> Tensor:
+    """Plain attention: the places are added to the first channel of each head."""
+    height, width, channels = query.shape
+    d, side = channels // module.heads, module.places
+    q, (k, v) = module.query(query), module.key_value(context).split(channels, dim=-1)
+    table = module.place_table.reshape(side, side, module.heads)
+    q, k = q.clone(), k.clone()
+    for y in range(height):
+        for x in range(width):
+            # Corner to corner; a map of one row or column has its first.
+            row = y * (side - 1) / max(height - 1, 1)
+            here = stretched(table, row, x * (side - 1) / max(width - 1, 1))
+            q[y, x, ::d] += here
+            k[y, x, ::d] += here
+    mixed = torch.zeros_like(q)
+    for head in range(module.heads):
+        part = slice(head * d, (head + 1) * d)
+        flat = [each[..., part].reshape(-1, d) for each in (q, k, v)]
+        weights = (flat[0] @ flat[1].T / math.sqrt(d)).softmax(dim=1)
+        mixed[..., part] = (weights @ flat[2]).reshape(height, width, d)
     return module.out(mixed)
 
 
@@ -56,7 +97,7 @@ def loop_over_queries(module: CrossAttention, query: Tensor, context: Tensor) ->
 @pytest.mark.parametrize("reach", ["local", "global", "full"])
 @torch.no_grad()
 def test_equals_a_loop_over_queries(reach, size):
-    module = CrossAttention(8, heads=2, window=7, reach=reach).double()
+    module = built(reach, channels=8, heads=2, window=7).double()
     for number, parameter in enumerate(module.parameters()):
         parameter.copy_(images(*parameter.shape, seed=number))
     query, context = (images(2, *size, 8, seed=seed).double() for seed in (1, 2))
@@ -68,7 +109,7 @@ def test_equals_a_loop_over_queries(reach, size):
 
 @pytest.mark.parametrize("reach", ["local", "global"])
 def test_the_padding_has_no_influence_on_gradients(reach):
-    module = CrossAttention(4, heads=2, window=3, reach=reach).double()
+    module = GroupedAttention(4, heads=2, window=3, reach=reach).double()
     query, context = (images(1, 4, 5, 4, seed=seed).double().requires_grad_() for seed in (1, 2))
     assert torch.autograd.gradcheck(module, (query, context))
 
@@ -91,7 +132,7 @@ def test_windows_are_dense_and_grid_groups_are_strided():
 @pytest.mark.parametrize("reach", ["local", "global", "full"])
 @torch.no_grad()
 def test_autocast_stays_near_full_precision(reach):
-    module = CrossAttention(16, heads=4, window=7, reach=reach)
+    module = built(reach, channels=16, heads=4, window=7)
     query, context = images(1, 9, 12, 16, seed=1), images(1, 9, 12, 16, seed=2)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = module(query, context)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from symbio.errors import SymbioError
+from symbio.model.exchanges.registry import EXCHANGES
 from symbio.model.network import build_network
-from symbio.model.symbiosis import EXCHANGES
 
 from .builders import SIZE, images, model_params, small_network
 

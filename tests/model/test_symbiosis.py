@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from symbio.errors import SymbioError
-from symbio.model import symbiosis
-from symbio.model.symbiosis import EXCHANGES, SymbioticTransformer
+from symbio.model.exchanges.registry import EXCHANGES
+from symbio.model.symbiosis import SymbioticTransformer
 from symbio.params import SymbiosisParams
 
 from .builders import images
@@ -17,9 +17,7 @@ TALKING = [name for name in EXCHANGES if name != "none"]
 
 
 def transformer(channels: int = 8, seed: int = 0, **params) -> SymbioticTransformer:
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return SymbioticTransformer(channels, SymbiosisParams(**params))
+    return SymbioticTransformer(channels, SymbiosisParams(**params), seed)
 
 
 def branches():
@@ -76,28 +74,41 @@ def test_both_directions_read_the_same_inputs(monkeypatch):
     both, sgt, dgt = (
         transformer(exchange="one", directions=directions) for directions in ("both", "sgt", "dgt")
     )
-    sgt.sgt.load_state_dict(both.sgt.state_dict())
-    dgt.dgt.load_state_dict(both.dgt.state_dict())
     out = both(depth, semantic)
     assert torch.equal(sgt(depth, semantic)[0], out[0])
     assert torch.equal(dgt(depth, semantic)[1], out[1])
 
 
-def test_exchanges_have_nearly_equal_numbers_of_parameters():
+@pytest.mark.parametrize(
+    ("channels", "heads", "window"), [(64, 4, 7), (128, 4, 7), (96, 3, 8), (32, 8, 5)], ids=str
+)
+def test_exchanges_have_equally_many_parameters(channels, heads, window):
     count = {
-        name: sum(p.numel() for p in transformer(128, exchange=name).parameters())
+        name: sum(
+            parameter.numel()
+            for parameter in transformer(
+                channels, exchange=name, heads=heads, window=window
+            ).parameters()
+        )
         for name in EXCHANGES
     }
-    # `full` lacks the four tables of 13 x 13 relative positions for each of 4 heads, no more.
-    assert count == {
-        "none": 0,
-        "convolution": 753_152,
-        "full": 794_112,
-        "local": 796_816,
-        "global": 796_816,
-        "both": 796_816,
+    assert count.pop("none") == 0
+    size = count["both"]
+    # Four blocks: two norms; query, key, value and out; the table; a norm and an MLP of ratio 4.
+    norm, linear = 2 * channels, channels * (channels + 1)
+    table = heads * (2 * window - 1) ** 2
+    mlp = norm + 2 * 4 * channels**2 + 5 * channels
+    assert size == 4 * (2 * norm + 4 * linear + table + mlp)
+    assert count["full"] == count["local"] == count["global"] == size
+    assert count["convolution"] == pytest.approx(size, rel=0.005)
+
+
+def test_the_documented_numbers_of_parameters():
+    count = {
+        name: sum(p.numel() for p in transformer(128, exchange=name).parameters())
+        for name in ("both", "convolution")
     }
-    assert count["both"] - count["full"] == 4 * 13 * 13 * 4
+    assert count == {"both": 796_816, "convolution": 796_652}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +137,6 @@ def test_an_exchange_of_ones_own_is_one_line(monkeypatch):
         def forward(self, query, context):
             return query + context
 
-    monkeypatch.setitem(symbiosis.EXCHANGES, "sum", (lambda channels, params: Sum(),))
+    monkeypatch.setitem(EXCHANGES, "sum", (lambda channels, params: Sum(),))
     depth, semantic = branches()
     assert transformer(exchange="sum")(depth, semantic)[0].shape == depth.shape

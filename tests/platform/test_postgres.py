@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from infra.local.ports import Ports
 from infra.local.postgres import Postgres
 from infra.local.secret import Secrets
 from infra.local.service import Service
+from infra.local.surroundings import clients
 from symbio.errors import SymbioError
 from tests.platform.project import living
 
@@ -116,3 +118,38 @@ def test_without_the_password_nobody_gets_in(tmp_path: Path) -> None:
                 password="wrong",
                 passfile="",
             )
+
+
+def test_workers_of_studies_get_into_their_database_and_no_other(tmp_path: Path) -> None:
+    import optuna
+    import psycopg2
+    from sqlalchemy import make_url
+
+    program = _postgres(tmp_path / "state", identity())
+    ports = replace(Ports(), postgres=program.port)
+    given = clients(ports, program.secrets)
+    url, password = make_url(given["SYMBIO_STUDIES"]), given["PGPASSWORD"]
+
+    def enter(database: str) -> None:
+        psycopg2.connect(
+            host=url.host, port=url.port, user=url.username, password=password, dbname=database
+        ).close()
+
+    with _service(program) as service:
+        # The second start finds everything made.
+        for _ in range(2):
+            service.start()
+            for other in ("prefect", "mlflow", "postgres"):
+                with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+                    enter(other)
+            study = optuna.create_study(
+                storage=url.set(password=password).render_as_string(hide_password=False),
+                study_name="x",
+                load_if_exists=True,
+            )
+            study.tell(study.ask(), 1.0)
+            told = len(study.trials)
+            service.stop()
+    assert told == 2
+    log = (tmp_path / "state/logs/postgres.log").read_text()
+    assert password not in log

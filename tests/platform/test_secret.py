@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,20 @@ def test_lost_secrets_are_not_made_anew_beside_their_data(tmp_path: Path) -> Non
         Secrets.of(tmp_path)
 
 
+def test_a_platform_from_before_studies_gets_a_password_for_them_and_keeps_it(
+    tmp_path: Path,
+) -> None:
+    made = asdict(Secrets.of(tmp_path))
+    added = made.pop("studies_password")
+    (tmp_path / "secrets.json").write_text(json.dumps(made))
+    (tmp_path / "postgres").mkdir()
+    again = Secrets.of(tmp_path)
+    assert again.postgres_password == made["postgres_password"]
+    assert again.studies_password != added
+    assert Secrets.of(tmp_path) == again
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_private_file_is_private_from_the_start(tmp_path: Path) -> None:
     path = tmp_path / "environment"
     path.write_text("old")
@@ -63,9 +79,10 @@ def test_no_command_line_holds_a_secret(tmp_path: Path) -> None:
         os.close(kept)
     launches.append(postgres.prepare())
     hidden = [secrets.postgres_password, secrets.s3_secret, secrets.s3_inner]
+    hidden += [secrets.studies_password]
     for launch in launches:
         assert not [text for text in hidden if text in " ".join(launch.command)]
-    # The database's password is in no variable either: only in a file for its owner.
+    # The administrator's password is in no variable either: only in a file for its owner.
     assert not any(secrets.postgres_password in str(launch.environment) for launch in launches)
     assert postgres.password_file.stat().st_mode & 0o777 == 0o600
 
@@ -96,3 +113,6 @@ def test_clients_get_addresses_keys_and_the_dvc_remote(tmp_path: Path) -> None:
     assert given["AWS_ENDPOINT_URL_S3"] == given["MLFLOW_S3_ENDPOINT_URL"] == "http://127.0.0.1:3"
     assert given["AWS_SECRET_ACCESS_KEY"] == secrets.s3_secret
     assert given["SYMBIO_DVC_REMOTE"] == "s3://symbio-data/dvc"
+    assert given["SYMBIO_STUDIES"] == "postgresql+psycopg2://optuna@127.0.0.1:4/optuna"
+    assert given["PGPASSWORD"] == secrets.studies_password
+    assert secrets.postgres_password not in str(given)

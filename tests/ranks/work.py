@@ -24,6 +24,11 @@ def main(behaviour: str, folder: Path) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
     if behaviour == "always killed" and rank == 0:
         os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "greedy" and rank == 0:
+        taken = [bytearray(2**24) for _ in range(2**12)]
+        return len(taken)
+    if behaviour == "aborts" and rank == 0:
+        os.abort()
     if behaviour == "mistaken" and rank == 0:
         write_error(rank, "SymbioError", "the parameter is wrong")
         return 2

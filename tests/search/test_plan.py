@@ -124,8 +124,8 @@ def test_what_else_can_be_wrong_is_said(root: Path, tmp_path: Path) -> None:
         search_plan(params, "nyu", 0)
     with pytest.raises(SymbioError, match="'../x'"):
         search_plan(params, "nyu", name="../x")
-    with pytest.raises(SymbioError, match=r"search\.metric: .* 'beauty'; there are abs_rel"):
-        check(search_plan(study_params({"metric": "beauty"}), "nyu"), root, ONE)
+    with pytest.raises(SymbioError, match=r"search\.objectives: .* 'beauty'; there are abs_rel"):
+        check(search_plan(study_params({"objectives": ["beauty"]}), "nyu"), root, ONE)
     with pytest.raises(SymbioError, match=r"train\.batch \(4\) .*3 ranks"):
         check(search_plan(params, "nyu"), root, Settings(ranks=3))
     with pytest.raises(SymbioError, match="--hostfile"):
@@ -149,6 +149,65 @@ def test_a_grid_is_a_whole_round_of_variants_for_each_seed() -> None:
     }  # fmt: skip
 
 
+def test_a_data_set_adds_to_the_base_and_to_the_variants() -> None:
+    here = {
+        "base": {"train.steps": 6, "nyu.image_size": [32, 32]},
+        "variants": {
+            "plain": {"nearfarmix.mix": "cutmix"},
+            "only-here": {"model.semantics": False},
+        },
+    }
+    suite = {**SUITE, "base": {"train.steps": 8, "train.lr": 0.01}, "on": {"nyu": here}}
+    params = study_params(suite=suite)
+    nyu, kitti = (ablation_plan(params, dataset, "suite") for dataset in ("nyu", "kitti"))
+
+    assert nyu.base == {"train.steps": 6, "train.lr": 0.01, "nyu.image_size": [32, 32]}
+    assert list(nyu.variants) == ["none", "plain", "only-here"]
+    assert nyu.variants["plain"] == {
+        "model.symbiosis.exchange": "full", "nearfarmix.mix": "cutmix",
+    }  # fmt: skip
+    assert nyu.trials == len(nyu.cells) == 6
+    assert kitti.base == {"train.steps": 8, "train.lr": 0.01}
+    assert kitti.variants == SUITE["variants"]
+    assert kitti.trials == len(kitti.cells) == 4
+
+
+def test_a_trials_own_changes_stand_over_the_base_and_the_base_over_the_project() -> None:
+    params = study_params(suite={**SUITE, "base": {"train.steps": 8, "nearfarmix.mix": "cutmix"}})
+    plan = ablation_plan(params, "nyu", "suite")
+    none, plain = (plan.params_of(cell.changes, cell.variant) for cell in plan.cells[:2])
+    assert (none.train.steps, none.nearfarmix.mix, none.seed) == (8, "cutmix", 3)
+    assert (plain.train.steps, plain.nearfarmix.mix) == (8, "none")
+    assert none.train.lr == params.train.lr
+    searched = search_plan(study_params({"base": {"train.steps": 8}}), "nyu")
+    assert searched.params_of({"train.lr": 1e-3}, "here").train.steps == 8
+    assert (searched.cells, searched.variants, searched.baseline) == ([], {}, None)
+
+
+def test_the_baseline_is_a_variant_and_without_a_word_the_first() -> None:
+    assert ablation_plan(study_params(), "nyu", "suite").baseline == "none"
+    named = study_params(suite={**SUITE, "baseline": "plain"})
+    assert ablation_plan(named, "nyu", "suite").baseline == "plain"
+    with pytest.raises(
+        SymbioError, match=r"ablations\.suite: baseline 'nothing' is no variant; .* none, plain"
+    ):
+        study_params(suite={**SUITE, "baseline": "nothing"})
+
+
+@pytest.mark.parametrize(
+    ("on", "message"),
+    [
+        ({"sun": {}}, r"on\.sun.*'nyu' or 'kitti'"),
+        ({"nyu": {"bases": {}}}, r"on\.nyu\.bases: unknown key"),
+    ],
+)
+def test_additions_for_no_data_set_or_of_no_kind_are_refused(
+    on: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SymbioError, match=rf"ablations\.suite\.{message}"):
+        study_params(suite={**SUITE, "on": on})
+
+
 def test_a_written_params_file_differs_in_the_changed_keys_alone(tmp_path: Path) -> None:
     base = load_params(PRESETS / "sample.yaml")
     changes = {"train.lr": 1.25e-5, "train.augment.crop": [96, 96], "seed": 3}
@@ -160,17 +219,3 @@ def test_a_written_params_file_differs_in_the_changed_keys_alone(tmp_path: Path)
     loaded = load_params(tmp_path / "params.yaml")
     assert isinstance(loaded, Params)
     assert (loaded.train.lr, loaded.train.augment.crop) == (1.25e-5, (96, 96))
-
-
-def test_the_suites_and_the_spaces_that_ship_hold(root: Path) -> None:
-    sample, paper = (load_params(PRESETS / f"{name}.yaml") for name in ("sample", "paper"))
-    for plan in (
-        search_plan(sample, "nyu"),
-        *(ablation_plan(sample, "nyu", suite) for suite in sample.ablations),
-        search_plan(paper, "nyu"),
-    ):
-        check(plan, root, ONE)
-    assert sample.ablations == paper.ablations
-    assert list(sample.ablations) == ["symbiosis", "mix"]
-    variants = sample.ablations["symbiosis"].variants
-    assert list(variants) == ["none", "convolutional", "plain", "local", "global", "both"]

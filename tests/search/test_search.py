@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 import yaml
 
 from symbio.errors import SymbioError
 from symbio.params import Params, load_params
+from symbio.ranks.heartbeat import ranks_folder
 from symbio.ranks.settings import Settings
+from symbio.search.attributes import CHANGES, WORKER
+from symbio.search.claims import Beat
+from symbio.search.objectives import objectives_of
 from symbio.search.plan import search_plan
 from symbio.search.run import ablate, recipe_of_study, search
-from symbio.search.study import CHANGES, Train, conduct, open_study
+from symbio.search.study import open_study, work
+from symbio.search.turn import turn_of
 from symbio.tell import read_progress
 from symbio.tracking import sync
 from symbio.train.records.journal import read_journal
@@ -83,11 +91,7 @@ def test_a_search_that_is_stopped_goes_on_with_the_same_command(
     second = root / STUDY / "trial-0001" / "checkpoints" / "nyu"
 
     process = start(root, "search", "nyu", "--ranks", "1")
-    deadline = time.monotonic() + 120
-    while not (second / "journal.jsonl").is_file() or len(read_journal(second)) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: len(read_journal(second)) >= 3, process)
     process.send_signal(signal.SIGTERM)
     ends_with(process, 75)
     result = json.loads((root / STUDY / "result.json").read_text())
@@ -115,14 +119,16 @@ def test_a_search_that_is_stopped_goes_on_with_the_same_command(
         assert len(values) == 3
         assert trial["score"] == min(values)
         assert (trained / "models" / "nyu" / "weights.safetensors").is_file()
-        assert load_params(trained / "params.yaml").train.lr == trial["changes"]["train.lr"]
+        lr = trial["changes"].get("train.lr", params.train.lr)
+        assert load_params(trained / "params.yaml").train.lr == lr
+        # What only a continued training would need is gone.
+        assert not list(trained.glob("checkpoints/nyu/step-*"))
         assert (trained / "data").readlink() == Path("../../../data")
     assert printed == (root / STUDY / "result.md").read_text()
 
     # The same trials as of a study that nobody stopped, by the scores that these had.
     scores = [trial["score"] for trial in trials]
-    straight = open_study(tmp_path / "straight", search_plan(params, "nyu"), {}, False)
-    conduct(straight, search_plan(params, "nyu"), lambda trial, _params: scores[trial.number])
+    straight = by_formula(tmp_path / "straight", params, 3, lambda number: scores[number])
     assert [t.user_attrs[CHANGES] for t in straight.trials] == [t["changes"] for t in trials]
 
     best = min(trials, key=lambda trial: trial["score"])
@@ -202,10 +208,10 @@ def test_a_study_of_which_nothing_finished_fails_with_the_reason(tmp_path: Path)
     params = study_params({"trials": 2})
     root = project(tmp_path, params)
 
-    def fails(_trial: optuna.Trial, _params: Params) -> float:
+    def fails(_number: int) -> float:
         raise SymbioError("the GPU is full")
 
-    begun(root, params, 2, fails)
+    by_formula(root / STUDY, params, 2, fails, root)
     with pytest.raises(SymbioError, match=r"none of 2 trials finished; .*: the GPU is full") as end:
         search(params, "nyu", root, ONE)
     assert end.value.exit_code == 1
@@ -215,28 +221,83 @@ def test_a_study_of_which_nothing_finished_fails_with_the_reason(tmp_path: Path)
         search(study_params({"trials": 3}, steps=8), "nyu", root, ONE)
 
 
-def test_a_pruned_training_is_ended_and_says_so(tmp_path: Path) -> None:
-    params = study_params({"pruner": "median", "trials": 6}, steps=60, validate_every=2)
+def test_a_trial_over_two_ranks_is_pruned_on_both(tmp_path: Path) -> None:
+    params = study_params({"pruner": "median", "trials": 7}, steps=60, validate_every=2)
     root = project(tmp_path, params)
-
-    def good(trial: optuna.Trial, _params: Params) -> float:
-        trial.report(1e-6, 2)
-        return 1e-6
-
-    begun(root, params, 5, good)
-    assert search(params, "nyu", root, ONE) == 0
-    trial = json.loads((root / STUDY / "result.json").read_text())["trials"][5]
+    by_formula(root / STUDY, params, 6, lambda number: 1e-6, root, report_at=2)
+    assert search(params, "nyu", root, Settings(ranks=2)) == 0
+    trial = json.loads((root / STUDY / "result.json").read_text())["trials"][6]
     assert trial["state"] == "pruned"
     assert trial["score"] > 1e-6
-    run = root / STUDY / "trial-0005" / "checkpoints" / "nyu"
+    run = root / STUDY / "trial-0006" / "checkpoints" / "nyu"
     status = json.loads((run / "status.json").read_text())
-    assert (status["state"], status["message"]) == ("interrupted", "pruned")
+    assert (status["state"], status["ranks"]) == ("abandoned", 2)
     assert len(read_journal(run)) < 60
-    found = rows(root, "select status from runs where name = 'nyu-trial-0005'")
+    assert not list(run.glob("step-*"))
+    # Both ranks left after the same step.
+    beats = [json.loads(path.read_text()) for path in ranks_folder(run).glob("rank-*.json")]
+    assert len(beats) == 2
+    assert len({beat["step"] for beat in beats}) == 1
+    found = rows(root, "select status from runs where name = 'nyu-trial-0006'")
     assert found == [("KILLED",)]
+    assert not [process for process in psutil.process_iter() if works_in(process, root)]
 
 
-def begun(root: Path, params: Params, trials: int, train: Train) -> None:
-    """A study in which `trials` trials have ended already, without any training."""
+def test_a_worker_killed_in_a_trial_is_replaced_and_the_trial_goes_on(tmp_path: Path) -> None:
+    params = study_params({"trials": 3}, steps=24, validate_every=8, checkpoint_every=4)
+    root = project(tmp_path, params)
+    process = start(root, "search", "nyu", "--ranks", "1", "--workers", "2")
+    run = root / STUDY / "trial-0001" / "checkpoints" / "nyu"
+    until(lambda: (run / "newest.json").is_file(), process)
+    database = optuna.load_study(
+        study_name="nyu", storage=f"sqlite:///{root / STUDY / 'optuna.db'}"
+    )
+    _, pid = database.trials[1].user_attrs[WORKER].split(":")
+    os.kill(int(pid), signal.SIGKILL)
+    ends_with(process, 0)
+    trials = json.loads((root / STUDY / "result.json").read_text())["trials"]
+    assert [trial["state"] for trial in trials] == ["finished"] * 3
+    starts = [event["from_step"] for event in events(run) if event.get("event") == "start"]
+    assert starts[0] == 0
+    assert all(0 < step < 24 for step in starts[1:])
+    assert len(starts) == 2
+    done = {record["step"] for record in read_journal(run)}
+    assert done == set(range(1, 25))
+
+
+def by_formula(
+    folder: Path,
+    params: Params,
+    trials: int,
+    formula: Callable[[int], float],
+    root: Path | None = None,
+    report_at: int | None = None,
+) -> optuna.Study:
+    """A study in which `trials` trials have ended, without any training."""
     plan = search_plan(params, "nyu", trials)
-    conduct(open_study(root / STUDY, plan, recipe_of_study(plan, root), False), plan, train)
+    recipe = {} if root is None else recipe_of_study(plan, root)
+    folder.mkdir(parents=True, exist_ok=True)
+    study = open_study(folder, plan, recipe, objectives_of(plan))
+
+    def train(trial: optuna.Trial, _params: Params, _beat: Beat) -> list[float]:
+        if report_at is not None:
+            trial.report(formula(trial.number), report_at)
+        return [formula(trial.number)]
+
+    assert work(study, plan, train, turn_of(folder, plan.name))
+    return study
+
+
+def works_in(process: psutil.Process, root: Path) -> bool:
+    try:
+        return str(root) in " ".join(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not reached():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

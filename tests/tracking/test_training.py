@@ -18,16 +18,18 @@ from symbio.lineage import Lineage
 from symbio.ranks.heartbeat import Heartbeat, heartbeat_file, ranks_folder, write_heartbeat
 from symbio.tracking import (
     TrainingRun,
+    Trial,
     log_evaluation,
     open_store,
     run_folder,
+    sending_behind,
     sync,
     tracked_training,
     training,
     training_run,
 )
 from symbio.tracking.mirror import STATE_TAG
-from symbio.tracking.record import read_record
+from symbio.tracking.record import RunRecord, read_record
 from symbio.train.records.status import write_status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -166,6 +168,28 @@ def test_a_store_that_is_away_costs_no_training(
     assert rows(project, "select status from runs") == [("FINISHED",)]
     assert rows(project, "select count(*) from metrics where key = 'train/loss'") == [(3,)]
     assert training_run(project, "nyu") == read_record(run.folder).run_id
+
+
+def test_trainings_in_a_row_do_not_wait_for_the_store(
+    project: Path, lineage: Lineage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = []
+    with sending_behind():
+        started = time.monotonic()
+        for number in (1, 2):
+            root = project / f"trial-{number}"
+            trial = Trial(root, root.name, RunRecord("symbio-nyu", "study"), {})
+            with tracked_training(project, "nyu", lineage, trial) as run:
+                train(run, range(1, 4))
+            folders.append(run.folder)
+        assert time.monotonic() - started < 1.0, "a training waited for the store"
+    assert rows(project, "select name, status from runs order by name") == [
+        ("trial-1", "FINISHED"),
+        ("trial-2", "FINISHED"),
+    ]
+    assert rows(project, "select count(*) from metrics where key = 'train/loss'") == [(6,)]
+    assert all(read_record(folder).stored for folder in folders)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_training_killed_without_a_word_does_not_run_for_ever(project: Path) -> None:

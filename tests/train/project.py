@@ -40,6 +40,7 @@ def tiny_params(**train: Any) -> Params:
     """Parameters of a run of a few seconds; keyword arguments change the section `train`."""
     model = train.pop("model", {})
     mix = train.pop("mix", {})
+    labels = train.pop("labels", {})
     section: dict[str, Any] = {
         "raw": "data/raw",
         "image_size": list(SIZE),
@@ -53,6 +54,7 @@ def tiny_params(**train: Any) -> Params:
         "nyu": section,
         "kitti": section,
         "teacher": {"model": "builtin:sample", "min_confidence": 0.5, "batch": 2},
+        "labels": labels,
         "model": {
             "encoder": "test_maxvit",
             "pretrained": False,

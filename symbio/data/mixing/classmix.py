@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from symbio.data.frame import IGNORE, NUM_CLASSES, Batch
+from symbio.data.classes import IGNORE, NUM_CLASSES
+from symbio.data.frame import Batch
 from symbio.data.mixing.compose import compose
 from symbio.params import MixParams
 

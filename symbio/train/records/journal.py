@@ -87,8 +87,13 @@ class Follower:
 
 def read_journal(folder: Path) -> list[dict[str, Any]]:
     """The metric records of a run that stand, oldest first; torn lines are left out."""
+    return standing(read_lines(folder))
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    """Every record of a run, oldest first, events and superseded ones too; no torn lines."""
     path = folder / JOURNAL_FILE
-    return standing(_parsed(path.read_bytes())) if path.is_file() else []
+    return _parsed(path.read_bytes()) if path.is_file() else []
 
 
 def standing(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

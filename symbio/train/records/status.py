@@ -15,12 +15,13 @@ from typing import Any, Literal
 from symbio.files import read_json, write_json
 from symbio.ranks.ending import RESUME_ME
 
-State = Literal["running", "finished", "preempted", "interrupted", "failed"]
+State = Literal["running", "finished", "preempted", "interrupted", "abandoned", "failed"]
 
 EXIT_CODES: dict[str, int] = {
     "finished": 0,
     "preempted": RESUME_ME,
     "interrupted": RESUME_ME,
+    "abandoned": 0,
     "failed": 1,
 }
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import resource
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 import torch
+
+from symbio.ranks.memory import resident_peak
 
 
 class Peak(NamedTuple):
@@ -81,11 +82,8 @@ def bytes_peak(device: torch.device) -> int:
     """The most that `bytes_now` has been in this process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
-    if sys.platform != "linux":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Not ru_maxrss: on Linux it starts with the memory of the process that started this one.
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+    return resident_peak() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _processor() -> str:

@@ -1,4 +1,4 @@
-"""Multi-head cross-attention inside windows, over a sparse grid, or over the whole map.
+"""Multi-head cross-attention inside windows, or over a sparse grid.
 
 Shapes: B images, H rows and W columns of tokens, C channels, w window side, G groups of
 N = w*w tokens, h heads of d = C/h channels. Maps are channels-last (B,H,W,C).
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Reach = Literal["local", "global", "full"]
+Reach = Literal["local", "global"]
 
 
 def partition(tokens: Tensor, window: int, reach: Reach, heads: int = 1) -> Tensor:
@@ -45,17 +45,15 @@ def merge(groups: Tensor, size: tuple[int, int], window: int, reach: Reach, head
     return split.permute(order).reshape(batch, height, width, -1)
 
 
-class CrossAttention(nn.Module):
-    """Queries from one map, keys and values from another of the same size.
+class GroupedAttention(nn.Module):
+    """Queries from one map, keys and values from another of the same size, group by group.
 
     Args:
         channels: C, a multiple of `heads`.
         heads: h.
-        window: w; unused when `reach` is `full`.
-        reach: `local` (windows), `global` (grid), or `full`: every token attends to all H*W.
-            Local and global attention add a learned relative position bias, a table of
-            (2w-1)^2 offsets per head. `full` has the same projections and no table: over H*W
-            tokens a bias would be an (H*W)^2 matrix per head, which rules out fused kernels.
+        window: w.
+        reach: `local` (windows) or `global` (grid). Both add a learned relative position bias, a
+            table of (2w-1)^2 offsets per head.
     """
 
     offset: Tensor
@@ -66,25 +64,15 @@ class CrossAttention(nn.Module):
         self.query = nn.Linear(channels, channels)
         self.key_value = nn.Linear(channels, 2 * channels)
         self.out = nn.Linear(channels, channels)
-        if reach != "full":
-            self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
-            nn.init.trunc_normal_(self.bias_table, std=0.02)
-            self.register_buffer("offset", _relative_offsets(window), persistent=False)
+        self.bias_table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.bias_table, std=0.02)
+        self.register_buffer("offset", _relative_offsets(window), persistent=False)
 
     def forward(self, query: Tensor, context: Tensor) -> Tensor:
         """(B,H,W,C) queries and (B,H,W,C) context -> (B,H,W,C)."""
-        q, key_value = self.query(query), self.key_value(context)
-        mixed = self._full(q, key_value) if self.reach == "full" else self._groups(q, key_value)
+        mixed = self._groups(self.query(query), self.key_value(context))
         out: Tensor = self.out(mixed)
         return out
-
-    def _full(self, q: Tensor, key_value: Tensor) -> Tensor:
-        batch, height, width, channels = q.shape
-        heads = (self.heads, channels // self.heads)
-        q = q.reshape(batch, height * width, *heads).transpose(1, 2)
-        k, v = key_value.reshape(batch, height * width, 2, *heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v)
-        return mixed.transpose(1, 2).reshape(batch, height, width, channels)
 
     def _groups(self, q: Tensor, key_value: Tensor) -> Tensor:
         height, width = q.shape[1:3]

@@ -1,0 +1,1 @@
+"""What one branch hears of the other: a file for each kind of exchange, and their names."""

@@ -1,0 +1,1 @@
+"""What the scores of single frames say about the difference between networks, and what not."""

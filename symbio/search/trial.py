@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from symbio.ranks.ending import RESUME_ME
 from symbio.ranks.handed import PARAMS_VARIABLE
 from symbio.ranks.local import run_here
 from symbio.ranks.settings import Settings
-from symbio.search.attributes import DEFAULT, SCORES, TRAINING_S, VARIANT
+from symbio.search.attributes import DEFAULT, MEASURING_S, SCORES, TRAINING_S, VARIANT
 from symbio.search.claims import Beat
 from symbio.search.keys import write_params
 from symbio.search.objectives import Objective
@@ -104,7 +105,10 @@ class Trainer:
         tracked.remember(Path(summary["model"]))
         scores = summary["selected"]["scores"]
         patiently(lambda: trial.set_user_attr(SCORES, scores))
+        begun = time.monotonic()
         measure(folder, dataset, params)
+        measuring_s = round(time.monotonic() - begun, 2)
+        patiently(lambda: trial.set_user_attr(MEASURING_S, measuring_s))
         return [_finite(scores, one.metric) for one in self.objectives]
 
     def _reporter(self, trial: optuna.Trial, steps: int) -> Callable[[dict[str, Any]], bool]:

@@ -194,9 +194,7 @@ def test_an_ablation_with_a_variant_that_fails(
     assert (failed["state"], failed["variant"], failed["score"]) == ("failed", "huge", None)
     assert "skipped" in failed["message"]
     assert (plain["state"], plain["seed"]) == ("finished", 4)
-    assert result["variants"][1]["mean"] == plain["score"]
-    assert result["variants"][1]["std"] is None
-    assert f"* Trial 0 failed: {failed['message']}" in capsys.readouterr().out
+    assert failed["message"] in capsys.readouterr().out
     assert rows(root, "select name, status from runs order by start_time") == [
         ("mine", "FINISHED"),
         ("mine-trial-0000", "FAILED"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,14 @@ import pytest
 
 from symbio.errors import SymbioError
 from symbio.params import Params
-from symbio.ranks.ending import RESUME_ME
+from symbio.ranks.ending import RESUME_ME, OutOfMemory
+from symbio.search import claims
+from symbio.search.attributes import CLAIM
 from symbio.search.claims import Beat
 from symbio.search.objectives import Objective
 from symbio.search.plan import Plan, ablation_plan, search_plan
 from symbio.search.result import Row, result_of
-from symbio.search.storage import experiments
+from symbio.search.storage import DATABASE, experiments
 from symbio.search.study import MOST_LOSSES, is_complete, open_study, work
 from symbio.search.turn import turn_of
 from tests.search.project import SUITE, study_params
@@ -167,6 +171,71 @@ def test_a_trial_worse_than_the_median_is_pruned(tmp_path: Path) -> None:
         run(tmp_path / pruner, plan, validated)
         last = rows(tmp_path / pruner, plan)[6]
         assert (last.state, last.score) == (state, 9.0)
+
+
+def test_a_trial_out_of_memory_is_infeasible_and_the_sampler_keeps_away(tmp_path: Path) -> None:
+    space = {"model.channels": {"type": "int", "low": 4, "high": 64, "step": 4}}
+
+    def hungry(trial: optuna.Trial, params: Params) -> float:
+        channels = params.model.channels
+        if channels > 32:
+            raise OutOfMemory("rank 0 ran out of memory", peak_bytes=channels * 2**20)
+        return 1.0 / channels  # the more the better, as far as they fit
+
+    plan = search_plan(study_params({"space": space, "trials": 30}), "nyu")
+    assert conduct(tmp_path, plan, hungry)
+    found = rows(tmp_path, plan)
+    hurt = [row for row in found if row.state == "infeasible"]
+    assert hurt
+    assert len(found) == 30
+    for row in found:
+        too_many = row.changes.get("model.channels", 0) > 32
+        assert row.state == ("infeasible" if too_many else "finished")
+        assert (row.score is None) == too_many
+        assert row.peak_bytes == (row.changes["model.channels"] * 2**20 if too_many else None)
+    result = result_of(opened(tmp_path, plan), plan, [ABS_REL], tmp_path)
+    assert result.best is not None
+    assert result.best.changes["model.channels"] <= 32
+    # Half of the space is too large: even draws would give nine or ten after the random start.
+    assert sum(row.state == "infeasible" for row in found[11:]) <= 6
+
+
+def test_no_trial_begins_when_the_hours_are_spent(tmp_path: Path) -> None:
+    def slow(trial: optuna.Trial, params: Params) -> float:
+        time.sleep(0.3)
+        return score(trial, params)
+
+    plan = search_plan(study_params({"trials": 9, "hours": 0.7 / 3600}), "nyu")
+    assert conduct(tmp_path, plan, slow)
+    assert [row.state for row in rows(tmp_path, plan)] == ["finished"] * 3
+
+
+def test_a_trial_of_a_silent_host_is_taken_over_and_that_host_notices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "BEAT_S", 0.05)
+    plan = search_plan(study_params({"trials": 2}), "nyu")
+    alone: list[Beat] = []
+
+    def hangs(trial: optuna.Trial, params: Params, beat: Beat) -> list[float] | None:
+        alone.append(beat)
+        # As the database and the others see a host that lost power: another machine's claim,
+        # and no heartbeat for an hour.
+        trial.set_user_attr(CLAIM, {**trial.user_attrs[CLAIM], "host": "another"})
+        with sqlite3.connect(tmp_path / DATABASE) as database:
+            database.execute("UPDATE trial_heartbeats SET heartbeat = datetime('now', '-1 hour')")
+        assert conduct(tmp_path, plan, score)
+        until = time.monotonic() + 10
+        while not beat.taken_away:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        raise SymbioError("another worker has this trial now", RESUME_ME)
+
+    study, turn = opened(tmp_path, plan), turn_of(tmp_path, plan.name)
+    assert work(study, plan, hangs, turn)
+    assert len(alone) == 1
+    found = rows(tmp_path, plan)
+    assert [(row.state, row.losses) for row in found] == [("finished", 0), ("finished", 0)]
 
 
 def test_an_ablation_trains_each_cell_once_and_new_seeds_are_added(tmp_path: Path) -> None:

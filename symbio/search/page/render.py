@@ -10,7 +10,7 @@ from symbio.search.page.blocks import Block, Drawing, Heading, Listing, Points, 
 
 
 def markdown_of(title: str, blocks: Sequence[Block]) -> str:
-    """GitHub's Markdown; drawings are left out."""
+    """GitHub's Markdown; of a drawing the caption."""
     parts = [f"# {title}"]
     for block in blocks:
         match block:
@@ -26,8 +26,8 @@ def markdown_of(title: str, blocks: Sequence[Block]) -> str:
                 rules = ["---" if n == 0 or h in words else "---:" for n, h in enumerate(head)]
                 lines = [_row(head), f"| {' | '.join(rules)} |", *map(_row, rows)]
                 parts.append("\n".join(lines))
-            case Drawing():
-                pass
+            case Drawing(_, caption):
+                parts.append(f"*{_plain(caption)} (The chart is in result.html.)*")
     return "\n\n".join(parts) + "\n"
 
 

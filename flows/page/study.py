@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,9 +30,9 @@ def show_study(root: Path, folder: Path) -> None:
 
     with shown_if_possible("answer of the study"):
         answer = (folder / ANSWER).read_text(encoding="utf-8")
-        text = page(answer, folder.relative_to(root), _links(root, folder))
-        headline = answer.partition("\n")[0].lstrip("# ")
-        create_markdown_artifact(text, artifact_key(folder.name, "answer"), headline)
+        # As seen from the checkout, where flows start: a worktree is in its workspaces/.
+        text = page(answer, Path(os.path.relpath(folder)), _links(root, folder))
+        create_markdown_artifact(text, artifact_key(folder.name, "answer"), headline(answer))
 
 
 def page(answer: str, folder: Path, links: Sequence[Link]) -> str:
@@ -49,6 +50,12 @@ def page(answer: str, folder: Path, links: Sequence[Link]) -> str:
         f"* While it runs: `optuna-dashboard`, and `symbio status` (study {folder.name})",
     ]
     return "\n".join([answer.rstrip(), "", "## Look at it", "", *places]) + "\n"
+
+
+def headline(answer: str) -> str:
+    """The first line of the answer that is no heading."""
+    lines = (line for line in answer.splitlines() if line.strip() and not line.startswith("#"))
+    return next(lines, "")
 
 
 def _links(root: Path, folder: Path) -> list[Link]:

@@ -43,6 +43,11 @@ class Prefect:
                 f"postgresql+asyncpg://{USER}@{self.postgres.where}/prefect"
             ),
             "PGPASSFILE": str(self.postgres.password_file),
+            # On disk: of leases in memory that are lost with a killed server, the places in the
+            # limits would never be given back.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+                "prefect.server.concurrency.lease_storage.filesystem"
+            ),
             # Without it a notification has no link to the run.
             "PREFECT_UI_URL": self.where,
             "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",

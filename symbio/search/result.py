@@ -51,6 +51,8 @@ class Row:
     rank_seconds: float = 0.0
     training_s: float = 0.0
     """Seconds of steps and validations alone."""
+    measuring_s: float = 0.0
+    """Seconds in which the exported network was scored frame by frame."""
     message: str | None = None
     """Why it failed, or was infeasible."""
     peak_bytes: int | None = None
@@ -147,6 +149,7 @@ class Result:
             "study": self.plan.name,
             "command": self.plan.title,
             "dataset": self.plan.dataset,
+            "wanted": self.plan.trials,
             "split": "val",
             "base": self.plan.base,
             "metric": self.metric,
@@ -213,6 +216,7 @@ def _row(trial: FrozenTrial) -> Row:
         seconds=seconds,
         rank_seconds=float(known.get(attributes.RANK_SECONDS, seconds)),
         training_s=float(known.get(attributes.TRAINING_S, 0.0)),
+        measuring_s=float(known.get(attributes.MEASURING_S, 0.0)),
         message=known.get(attributes.MESSAGE),
         peak_bytes=known.get(attributes.PEAK_BYTES),
         worker=known.get(attributes.WORKER),

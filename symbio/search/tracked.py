@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from symbio.errors import SymbioError
 from symbio.files import whole_file
 from symbio.search.attributes import RUN_KEY
 from symbio.search.plan import Plan
 from symbio.search.result import BEST_FILE, FINISHED, JSON_FILE, PAGE_FILE, TABLE_FILE, Result
+from symbio.search.storage import STUDIES_VARIABLE
 from symbio.tracking import experiment_name, record_run, send_quietly
 from symbio.tracking.record import JOURNAL, RunRecord, read_record, record_before
 
@@ -68,15 +71,25 @@ def track_study(
 
 
 def share_run(folder: Path, study: optuna.Study, plan: Plan) -> None:
-    """Give the study one run, whichever hosts work on it in whichever folders."""
+    """Give the study one run, whichever hosts work on it in whichever folders. Hold the turn.
+
+    Raises:
+        SymbioError: the folder is another study's.
+    """
     own, key = folder / FOLDER, study.user_attrs.get(RUN_KEY)
     known = record_before(own)
-    if known is None:
-        known = RunRecord(experiment_name(plan.dataset), plan.name, **({"key": key} if key else {}))
-        own.mkdir(parents=True, exist_ok=True)
-        known.write(own)
+    if known is not None and known.key != key:
+        raise SymbioError(
+            f"{folder}: holds the trials of a study that is kept in another place; set or unset "
+            f"{STUDIES_VARIABLE} as it was then, give this one a name (--study), or remove the "
+            "folder"
+        )
     if key is None:
-        study.set_user_attr(RUN_KEY, known.key)
+        key = uuid.uuid4().hex
+        study.set_user_attr(RUN_KEY, key)
+    if known is None:
+        own.mkdir(parents=True, exist_ok=True)
+        RunRecord(experiment_name(plan.dataset), plan.name, key).write(own)
 
 
 def study_record(folder: Path) -> RunRecord:

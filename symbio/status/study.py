@@ -80,7 +80,7 @@ def _study_in(folder: Path, known: dict[str, Any]) -> StudyState:
         trials = _trials_of(folder)
     except SymbioError as error:
         return StudyState(name, dataset, "unknown", str(error), metric, [])
-    state, why = _judged(folder, trials)
+    state, why = _judged(folder, trials, known["wanted"])
     return StudyState(name, dataset, state, why, metric, trials)
 
 
@@ -154,11 +154,12 @@ def _training(root: Path) -> RunState | None:
     return None
 
 
-def _judged(folder: Path, trials: list[TrialState]) -> tuple[Name, str]:
+def _judged(folder: Path, trials: list[TrialState], wanted: int) -> tuple[Name, str]:
     from symbio.search.result import RUNNING as UNDER_WAY
 
     counts = Counter(trial.state for trial in trials)
-    why = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
+    told = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
+    why = f"{told}, of {wanted}"
     if counts[UNDER_WAY]:
         return "running", why
     try:

@@ -23,6 +23,7 @@ from symbio.search.plan import Plan, ablation_plan, search_plan
 from symbio.search.result import Row, result_of
 from symbio.search.storage import DATABASE, experiments
 from symbio.search.study import MOST_LOSSES, is_complete, open_study, work
+from symbio.search.tracked import share_run, study_record
 from symbio.search.turn import turn_of
 from tests.search.project import SUITE, study_params
 
@@ -266,3 +267,20 @@ def test_another_study_in_the_folder_is_refused_with_the_differences(tmp_path: P
     assert "--study" in str(caught.value)
     assert "seed" not in str(caught.value)
     open_study(tmp_path, plan, {"seed": 5, "train.steps": 4, "variant b": {"x": 2}}, one)
+
+
+def test_a_folder_of_trials_that_another_storage_knows_is_refused(tmp_path: Path) -> None:
+    plan = search_plan(study_params(), "nyu")
+    share_run(tmp_path, opened(tmp_path, plan), plan)
+    run_key = study_record(tmp_path).key
+    share_run(tmp_path, opened(tmp_path, plan), plan)
+    assert study_record(tmp_path).key == run_key
+    # As where SYMBIO_STUDIES names a database now, and did not then.
+    (tmp_path / DATABASE).unlink()
+    with pytest.raises(SymbioError, match="SYMBIO_STUDIES"):
+        share_run(tmp_path, opened(tmp_path, plan), plan)
+    # A host with a folder of its own shares the study's run.
+    study = opened(tmp_path / "one", plan)
+    share_run(tmp_path / "one", study, plan)
+    share_run(tmp_path / "two", study, plan)
+    assert study_record(tmp_path / "two").key == study_record(tmp_path / "one").key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from symbio.search.page.blocks import Block, Heading, Listing, Points, Table, Text
@@ -45,21 +46,28 @@ def _cost(result: Result) -> list[Block]:
     rows = [_cost_row(state, rows) for state, rows in groups]
     if len(groups) > 1:
         rows.append(_cost_row("all", list(result.rows)))
-    head = ("trials", "number", "wall time", "rank time", "steps and validations")
+    head = ("trials", "number", "wall time", "rank time", "training", "scoring")
     return [Heading("What it cost"), Table(head, rows), Text(_cost_told(result))]
 
 
 def _cost_row(name: str, rows: list[Row]) -> list[str]:
     seconds = sum(row.seconds for row in rows)
-    share = sum(row.training_s for row in rows) / seconds if seconds else 0.0
-    ranks = sum(row.rank_seconds for row in rows)
-    return [name, str(len(rows)), duration(seconds), duration(ranks), f"{100 * share:.0f} %"]
+    times = (sum(row.rank_seconds for row in rows), sum(row.training_s for row in rows))
+    scoring = sum(row.measuring_s for row in rows)
+    return [name, str(len(rows)), *map(duration, (seconds, *times, scoring))]
 
 
 def _cost_told(result: Result) -> str:
     begun = [row.begun for row in result.rows if row.begun is not None]
     ended = [row.ended for row in result.rows if row.ended is not None]
-    parts = ["Wall time is summed over trials, rank time over their ranks."]
+    parts = [
+        "Wall time is summed over trials, rank time over their ranks. Training is steps and "
+        "validations, scoring that of single frames once a trial has finished."
+    ]
+    timed = [row for row in result.finished if row.measuring_s]
+    rest = [row.seconds - row.training_s - row.measuring_s for row in timed]
+    if rest:
+        parts.append(f"All else took {statistics.median(rest):.1f} s a finished trial (median).")
     if begun and ended:
         parts.append(
             f"From the first start to the last end it took {duration(max(ended) - min(begun))}."

@@ -12,7 +12,8 @@ from flows.page.study import page, show_study
 from symbio.tracking import record_run
 from tests.flows.page.conftest import Server, artifacts
 
-ANSWER = "# nyu-mix: nearfarmix is better\n\n| variant | mean |\n|---|---|\n| none | 0.2 |\n"
+FIRST = "Of 2 variants compared with none, 1 is better (nearfarmix)."
+ANSWER = f"# nyu-mix\n\n## Answer\n\n{FIRST}\n\n| variant | mean |\n|---|---|\n| none | 0.2 |\n"
 
 
 def test_the_answer_stands_first_and_says_where_more_is() -> None:
@@ -48,5 +49,5 @@ def test_it_is_shown_on_the_run(server: Server, tmp_path: Path) -> None:
 
     (shown,) = artifacts(ablate())
     assert shown.key == "nyu-mix-answer"
-    assert shown.description == "nyu-mix: nearfarmix is better"
+    assert shown.description == FIRST
     assert shown.data.startswith(ANSWER.rstrip())

@@ -27,7 +27,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SYMBIO_STUDIES", raising=False)
     folder = tmp_path / "searches" / "nyu-mix"
     folder.mkdir(parents=True)
-    write_json(folder / "result.json", {"dataset": "nyu", "metric": "abs_rel"})
+    write_json(folder / "result.json", {"dataset": "nyu", "metric": "abs_rel", "wanted": 12})
     study = optuna.create_study(study_name="nyu-mix", storage=open_storage(folder))
     for variant in ("none", "nearfarmix", "cutmix", "random"):
         study.enqueue_trial({}, user_attrs={VARIANT: variant, SEED: 1, CHANGES: {"seed": 1}})
@@ -54,7 +54,8 @@ def test_every_trial_is_told_and_a_dead_training_is_no_running_one(root: Path) -
     assert [trial.state for trial in study.trials] == ["finished", "failed", "running", LOST]
     assert [trial.score for trial in study.trials] == [0.125, None, 0.5, 0.5]
     told = described_study(study).splitlines()
-    assert told[0] == ("study nyu-mix (nyu): running; 1 finished, 1 failed, 1 running, 1 lost")
+    states = "1 finished, 1 failed, 1 running, 1 lost, of 12"
+    assert told[0] == f"study nyu-mix (nyu): running; {states}"
     assert told[1].split() == ["trial", "state", "abs_rel", "step", "minutes", "worker"]
     assert told[2].split() == ["0", "finished", "0.125", "1.5", "none,", "seed", "1"]
     assert told[3].endswith("nearfarmix, seed 1: the loss is not finite")

@@ -16,7 +16,6 @@ from symbio.progress import say
 from symbio.ranks.ending import FAILED as FAILED_CODE
 from symbio.ranks.ending import RESUME_ME
 from symbio.ranks.settings import Settings
-from symbio.ranks.stop import StopRequest
 from symbio.search.attributes import LINEAGE
 from symbio.search.check import check
 from symbio.search.leader import Leader
@@ -100,13 +99,13 @@ def _run(plan: Plan, root: Path, settings: Settings, workers: int) -> int:
     folder, recipe = study_folder(root, plan), recipe_of_study(plan, root)
     inputs = [f"data/{stage}/{plan.dataset}" for stage in ("prepared", "pseudo")]
     tags = collect(root, plan.params, inputs).tags()
-    with _stop_requests() as stop:
+    with _signals_noted() as asked:
         study = patiently(lambda: _opened(folder, plan, recipe, tags))
         with Leader(study, plan, folder, root, recipe, tags) as leader:
             leader.refresh()
             status = KILLED
             try:
-                done = supervise(plan, root, settings, workers, stop, leader.refresh)
+                done = supervise(plan, root, settings, workers, asked, leader.refresh)
                 leader.refresh()
                 result = leader.result()
                 status = _status(result) if done else KILLED
@@ -143,13 +142,13 @@ def _why_nothing(result: Result) -> str:
 
 
 @contextlib.contextmanager
-def _stop_requests() -> Iterator[StopRequest]:
-    """Take note of SIGINT and SIGTERM; the workers are told by `supervise`."""
-    stop = StopRequest()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    stop.install()
+def _signals_noted() -> Iterator[list[int]]:
+    """Take note of SIGINT and SIGTERM, in their order; `supervise` heeds them."""
+    asked: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, frame: asked.append(number)) for n in numbers}
     try:
-        yield stop
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from symbio.errors import SymbioError
@@ -22,12 +22,12 @@ from symbio.ranks.settings import (
     num_cpus,
     num_gpus,
 )
-from symbio.ranks.stop import StopRequest
 from symbio.search.plan import Plan
 from symbio.search.trial import study_folder
 from symbio.search.worker import arguments_of
 from symbio.tell import TELL_VARIABLE
 
+MODULE = "symbio.search.worker"
 LOGS = "workers"
 """Folder of the study with what each worker says."""
 
@@ -41,7 +41,7 @@ def supervise(
     root: Path,
     settings: Settings,
     count: int,
-    stop: StopRequest,
+    asked: Sequence[int],
     refresh: Callable[[], None],
 ) -> bool:
     """Have `count` workers of this host work on a study until it is complete.
@@ -51,7 +51,7 @@ def supervise(
         root: the project's folder.
         settings: on which ranks and hosts each trial trains.
         count: of workers.
-        stop: told by signals; a first one stops the workers, a second one kills them.
+        asked: signals as they come: the first one stops the workers, a second one kills them.
         refresh: called every few seconds.
 
     Returns:
@@ -61,18 +61,16 @@ def supervise(
         SymbioError: workers ended by mistake (2), or too many were lost (75).
     """
     workers = [_Worker(plan, root, settings, index, count) for index in range(count)]
-    replaced, told, refreshed = 0, None, time.monotonic()
+    replaced, heeded, refreshed = 0, 0, time.monotonic()
     try:
         while any(worker.running for worker in workers):
             time.sleep(_POLL_S)
-            if stop.reason != told:
-                say("stopping: trials write a checkpoint, and the same command continues them")
-                told = stop.reason
-                for worker in workers:
-                    worker.stop()
+            if len(asked) > heeded:
+                heeded = len(asked)
+                _heed(workers, heeded)
             for worker in workers:
                 lost = worker.code is not None and worker.code not in (0, MISTAKE, RESUME_ME)
-                if lost and told is None and replaced < _MOST_REPLACED:
+                if lost and not asked and replaced < _MOST_REPLACED:
                     replaced += 1
                     say(f"{worker.name} was lost (code {worker.code}); another one goes on")
                     worker.start()
@@ -89,6 +87,14 @@ def supervise(
     return 0 in codes
 
 
+def _heed(workers: Sequence[_Worker], times: int) -> None:
+    """Act on a request to stop, the first or a later one."""
+    if times == 1:
+        say("stopping: trials write a checkpoint, and the same command goes on (again: kill them)")
+    for worker in workers:
+        worker.stop() if times == 1 else worker.kill()
+
+
 class _Worker:
     """A worker process; what it says goes to a file, or to the user where it is the only one."""
 
@@ -96,7 +102,7 @@ class _Worker:
         self.name = f"worker {index}"
         self._log = study_folder(root, plan) / LOGS / f"{os.uname().nodename}-{index}.log"
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        self._command = [sys.executable, "-m", "symbio.search.worker", *arguments_of(plan, root)]
+        self._command = [sys.executable, "-m", MODULE, *arguments_of(plan, root)]
         self._environment = {
             **os.environ,
             PARAMS_VARIABLE: plan.params.model_dump_json(exclude_unset=True),

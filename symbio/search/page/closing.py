@@ -64,10 +64,12 @@ def _cost_told(result: Result) -> str:
         "Wall time is summed over trials, rank time over their ranks. Training is steps and "
         "validations, scoring that of single frames once a trial has finished."
     ]
-    timed = [row for row in result.finished if row.measuring_s]
-    rest = [row.seconds - row.training_s - row.measuring_s for row in timed]
+    rest = [row.seconds - row.training_s - row.measuring_s for row in _warm(result)]
     if rest:
-        parts.append(f"All else took {statistics.median(rest):.1f} s a finished trial (median).")
+        parts.append(
+            f"All else took {statistics.median(rest):.1f} s a finished trial (median; without the "
+            "first of each worker, which waits for its imports)."
+        )
     if begun and ended:
         parts.append(
             f"From the first start to the last end it took {duration(max(ended) - min(begun))}."
@@ -83,6 +85,19 @@ def _cost_told(result: Result) -> str:
     if lost:
         parts.append(f"{counted(lost, 'start')} of trials were lost, and made again.")
     return " ".join(parts)
+
+
+def _warm(result: Result) -> list[Row]:
+    """Finished trials that were not the first of their worker, and whose scoring was timed."""
+    first: dict[str | None, float] = {}
+    for row in result.rows:
+        if row.begun is not None:
+            first[row.worker] = min(row.begun, first.get(row.worker, row.begun))
+    return [
+        row
+        for row in result.finished
+        if row.measuring_s and row.begun is not None and row.begun > first[row.worker]
+    ]
 
 
 def _reproduction(result: Result) -> list[Block]:

@@ -1,7 +1,7 @@
 """Who ends the trainings of a search that fall behind, by their validations' first objective.
 
-asha: at the first validation, and each time that twice as many steps are done, only the better
-half of the trials that came so far goes on (asynchronous successive halving, Li et al., MLSys 2020,
+asha: at the first validation, and each time that three times as many steps are done, only the best
+third of the trials that came so far go on (asynchronous successive halving, Li et al., MLSys 2020,
 with Optuna's rule that among the first two the better one does). hyperband: the same with several
 such ladders beside each other, of which some begin later, so that trainings that are slow at first
 get a chance (Li et al., JMLR 2018). median: a training ends when its best validation so far is
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
     from symbio.search.plan import Plan
 
-_REDUCTION = 2
-"""One of so many goes on; then so many times the steps. Searches here have dozens of trials: with
-3 or 4 hardly any of them would come to its end, and the choice would be the first validations'."""
+_REDUCTION = 3
+"""One of so many goes on; then so many times the steps."""
 _SCHEDULE = ("train.steps", "train.validate_every")
 """What has to be the same in all trials."""
 

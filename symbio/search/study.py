@@ -188,12 +188,14 @@ def _new_trial(
 
 def _is_spent(trials: Sequence[optuna.trial.FrozenTrial], plan: Plan) -> bool:
     """Whether no new trial may begin."""
+    if any(trial.state.name == "WAITING" for trial in trials):
+        return False  # a worker died between announcing it and taking it
     if plan.suite is not None:
         return _missing_cell(trials, plan) is None
     hours, spent = plan.params.search.hours, sum(t.user_attrs.get(SECONDS, 0.0) for t in trials)
     if hours is not None and spent >= hours * 3600:
         return True
-    return sum(trial.state.name != "WAITING" for trial in trials) >= plan.trials
+    return len(trials) >= plan.trials
 
 
 def _missing_cell(trials: Sequence[optuna.trial.FrozenTrial], plan: Plan) -> Cell | None:

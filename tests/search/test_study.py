@@ -16,7 +16,7 @@ from symbio.errors import SymbioError
 from symbio.params import Params
 from symbio.ranks.ending import RESUME_ME, OutOfMemory
 from symbio.search import claims
-from symbio.search.attributes import CLAIM
+from symbio.search.attributes import CHANGES, CLAIM, SEED, VARIANT
 from symbio.search.claims import Beat
 from symbio.search.objectives import Objective
 from symbio.search.plan import Plan, ablation_plan, search_plan
@@ -109,6 +109,25 @@ def test_a_crash_before_a_trials_params_are_known_changes_nothing(tmp_path: Path
     with experiments():
         opened(folder, plan).ask()
     assert run(folder, plan) == straight
+
+
+def test_a_crash_between_announcing_a_cell_and_taking_it_loses_nothing(tmp_path: Path) -> None:
+    plan = ablation_plan(study_params(), "nyu", "suite")
+    study, last = opened(tmp_path, plan), plan.cells[-1]
+
+    def all_but_one() -> bool:
+        return len(study.trials) == len(plan.cells) - 1
+
+    def train(trial: optuna.Trial, params: Params, _beat: Beat) -> list[float]:
+        return [score(trial, params)]
+
+    assert not work(study, plan, train, turn_of(tmp_path, plan.name), all_but_one)
+    attributes = {VARIANT: last.variant, SEED: last.seed, CHANGES: last.changes}
+    study.enqueue_trial({}, user_attrs=attributes)
+    assert conduct(tmp_path, plan, score)
+    found = rows(tmp_path, plan)
+    assert [(row.variant, row.seed) for row in found] == [(c.variant, c.seed) for c in plan.cells]
+    assert {row.state for row in found} == {"finished"}
 
 
 def test_a_failing_trial_is_recorded_and_the_study_goes_on(tmp_path: Path) -> None:

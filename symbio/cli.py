@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from symbio import __version__
 from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
+from symbio.interrupt import spare_imports
 from symbio.params import DATASETS, load_params
 from symbio.tell import tell_ending
 
@@ -34,6 +35,7 @@ _Run = Callable[[argparse.Namespace], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (2 for bad input, 75: again, 130 for Ctrl-C)."""
     prepare_environment()
+    spare_imports()
     parsed = _parser().parse_args(arguments)
     code, message = _outcome(parsed)
     if message:

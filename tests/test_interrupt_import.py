@@ -1,0 +1,58 @@
+"""Ctrl-C in the middle of an import, and elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = """
+import sys
+from symbio.interrupt import spare_imports
+spare_imports()
+try:
+    import slow
+    print("imported", flush=True)
+    slow.work()
+except KeyboardInterrupt:
+    print("interrupted", "slow" in sys.modules and slow.whole, flush=True)
+"""
+_MODULE = """
+import time
+whole = False
+print("ready", flush=True)
+until = time.monotonic() + {seconds}
+while time.monotonic() < until:
+    pass
+whole = True
+
+def work():
+    print("working", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("seconds", "word"), [(0.8, "ready"), (0.0, "working")])
+def test_ctrl_c_lets_an_import_come_to_its_end(tmp_path: Path, seconds: float, word: str) -> None:
+    (tmp_path / "slow.py").write_text(_MODULE.format(seconds=seconds))
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[1]}"},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    while process.stdout.readline().strip() != word:
+        pass
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=20)[0].split()
+    assert time.monotonic() - begun < 10
+    assert told[-2:] == ["interrupted", "True"]
+    assert process.returncode == 0

@@ -65,7 +65,9 @@ with warm.warm_ranks():
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm() -> Iterator[None]:
-    with warm_ranks():
+    # Else one rank would get more threads than two, another environment that is.
+    with pytest.MonkeyPatch.context() as patch, warm_ranks():
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 

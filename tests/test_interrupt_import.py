@@ -17,12 +17,13 @@ from symbio.interrupt import spare_imports
 spare_imports()
 try:
     import slow
-    print("imported", flush=True)
     slow.work()
 except KeyboardInterrupt:
     print("interrupted", "slow" in sys.modules and slow.whole, flush=True)
 """
+# A line is written in one piece: the interrupt may come between two bytecodes, never inside it.
 _MODULE = """
+import sys
 import time
 whole = False
 print("ready", flush=True)
@@ -32,7 +33,8 @@ while time.monotonic() < until:
 whole = True
 
 def work():
-    print("working", flush=True)
+    sys.stdout.write("working\\n")
+    sys.stdout.flush()
     time.sleep(60)
 """
 

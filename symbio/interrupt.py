@@ -7,6 +7,7 @@ a second or two at most.
 
 from __future__ import annotations
 
+import atexit
 import signal
 from types import FrameType
 
@@ -18,6 +19,13 @@ def spare_imports() -> None:
     """Take over SIGINT of this process, main thread only, where Python's own handler has it."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _on_signal)
+        atexit.register(_at_exit)
+
+
+def _at_exit() -> None:
+    """Nothing comes later: an alarm that finds no handler any more would kill the process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:

@@ -58,3 +58,33 @@ def test_ctrl_c_lets_an_import_come_to_its_end(tmp_path: Path, seconds: float, w
     assert time.monotonic() - begun < 10
     assert told[-2:] == ["interrupted", "True"]
     assert process.returncode == 0
+
+
+def test_ctrl_c_in_the_last_import_does_not_kill_a_process_that_ends(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(_MODULE.format(seconds=0.3))
+    # The import ends before the interrupt is looked at again, and the interpreter is being taken
+    # down, without handlers, when that moment comes.
+    program = """
+import time
+from symbio import interrupt
+
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.4)
+
+late = Late()
+interrupt._AGAIN_S = 0.5
+interrupt.spare_imports()
+import slow
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{Path(__file__).parents[1]}"},
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0

@@ -33,10 +33,14 @@ class Section(BaseModel):
 
 
 class SampleParams(Section):
-    """How many frames the rendered sample has."""
+    """The rendered sample: how many frames, and the seed that they are drawn from.
+
+    The seed is the data set's own, so that trainings of several seeds see the same frames.
+    """
 
     train: Count
     test: Count
+    seed: Seed = 7
 
 
 class DatasetParams(Section):

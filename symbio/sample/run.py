@@ -33,7 +33,7 @@ def run(
     The files do not depend on the number of workers, and appear whole or not at all.
 
     Args:
-        params: `seed` and the numbers of frames are used.
+        params: the data set's section `sample` is used.
         dataset: "nyu" (rooms) or "kitti" (streets).
         root: the project's folder.
         workers: processes that render; None takes one a usable core.
@@ -51,11 +51,11 @@ def run(
     out = root / "data" / "sample" / dataset
     with whole_folder(out) as folder:
         if dataset == "nyu":
-            room = functools.partial(nyu_frame, params.seed, num_train=sample.train)
+            room = functools.partial(nyu_frame, sample.seed, num_train=sample.train)
             rooms = track(_rendered(room, total, workers), "rooms", total)
             write_nyu(folder, rooms, sample.train, sample.test)
         else:
-            street = functools.partial(kitti_frame, params.seed, num_train=sample.train)
+            street = functools.partial(kitti_frame, sample.seed, num_train=sample.train)
             streets = track(_rendered(street, total, workers), "streets", total)
             write_kitti(folder, streets, sample.train, sample.test)
     seconds = time.monotonic() - start

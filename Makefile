@@ -33,7 +33,7 @@ $(READY): requirements.lock bootstrap.lock pyproject.toml
 	touch $@
 
 demo: $(READY)  ## render, prepare, label, train, evaluate, register: both data sets
-	symbio demo
+	symbio tour
 
 platform: $(READY)  ## PostgreSQL, S3, MLflow, Prefect and a worker on this machine, until Ctrl-C
 	@exec python -m infra.local

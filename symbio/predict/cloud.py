@@ -38,13 +38,21 @@ def focal_length(card: dict[str, Any], width: int, given: float | None) -> float
 def write_ply(
     path: Path, image: NDArray[np.uint8], depth_m: NDArray[np.float32], focal_px: float
 ) -> int:
-    """Write one point a pixel, binary little-endian; returns the number of points.
+    """Write `ply_of` to the file `path`; returns the number of points."""
+    data, num_points = ply_of(image, depth_m, focal_px)
+    path.write_bytes(data)
+    return num_points
+
+
+def ply_of(
+    image: NDArray[np.uint8], depth_m: NDArray[np.float32], focal_px: float
+) -> tuple[bytes, int]:
+    """One point a pixel as a PLY file's bytes, binary little-endian; and the number of points.
 
     Camera coordinates in metres: x right, y down, z forward; the principal point is the image's
     centre. Pixels whose depth is not positive and finite are left out.
 
     Args:
-        path: the file to write.
         image: uint8 (H, W, 3), RGB.
         depth_m: (H, W), metres along the optical axis.
         focal_px: focal length, pixels.
@@ -67,7 +75,4 @@ def write_ply(
         "property float x\nproperty float y\nproperty float z\n"
         "property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n"
     )
-    with path.open("wb") as file:
-        file.write(header.encode("ascii"))
-        file.write(points.tobytes())
-    return len(points)
+    return header.encode("ascii") + points.tobytes(), len(points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from symbio.errors import SymbioError
 
@@ -69,12 +70,33 @@ def decode_photo(path: Path) -> NDArray[np.uint8]:
         SymbioError: no picture, truncated, too large, CMYK, or a 16-bit grey image, which is
             a depth map rather than a photograph.
     """
+    return _decoded(path, str(path))
+
+
+def decode_upload(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint8]:
+    """As `decode_photo`, of a picture that is no file; `name` stands for it in messages.
+
+    Raises:
+        SymbioError: as `decode_photo`, or there are more than `most_pixels`, which is found
+            before any of them is decoded.
+    """
+    return _decoded(io.BytesIO(data), name, most_pixels)
+
+
+def _decoded(
+    source: Path | io.BytesIO, name: str, most_pixels: int | None = None
+) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(source, formats=_FORMATS) as image:
                 mode = image.mode
-                _check_mode(path, mode)
+                _check_mode(name, mode)
+                if most_pixels is not None and image.width * image.height > most_pixels:
+                    raise SymbioError(
+                        f"{name}: has {image.width} x {image.height} pixels, more than "
+                        f"{most_pixels / 1e6:g} million; make it smaller first"
+                    )
                 upright = ImageOps.exif_transpose(image)
                 if mode in _TRANSPARENT or "transparency" in image.info:
                     upright = upright.convert("RGBA")
@@ -85,18 +107,18 @@ def decode_photo(path: Path) -> NDArray[np.uint8]:
             raise
         except Exception as error:
             # Pillow raises many types (OSError, SyntaxError, struct.error, ...) on broken files.
-            raise _no_picture(path, error) from error
+            raise _no_picture(name, error) from error
 
 
-def _check_mode(path: Path, mode: str) -> None:
+def _check_mode(name: str, mode: str) -> None:
     if mode in _SIXTEEN_BIT:
         raise SymbioError(
-            f"{path}: is a 16-bit grey image (mode {mode!r}), such as a depth map; "
+            f"{name}: is a 16-bit grey image (mode {mode!r}), such as a depth map; "
             "give the photograph"
         )
     if mode not in (*_PLAIN, *_TRANSPARENT):
         raise SymbioError(
-            f"{path}: has colour mode {mode!r}, whose colours need its profile; convert it to "
+            f"{name}: has colour mode {mode!r}, whose colours need its profile; convert it to "
             "8-bit RGB first"
         )
 
@@ -132,5 +154,7 @@ def _upright_size(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def _no_picture(path: Path, error: Exception) -> SymbioError:
-    return SymbioError(f"{path}: cannot be read as a JPEG or PNG picture ({error})")
+def _no_picture(name: object, error: Exception) -> SymbioError:
+    # Pillow's own words for this name what it read from, which may be a buffer's address.
+    why = "it is neither" if isinstance(error, UnidentifiedImageError) else error
+    return SymbioError(f"{name}: cannot be read as a JPEG or PNG picture ({why})")

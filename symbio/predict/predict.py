@@ -90,6 +90,17 @@ def predict(
     return index
 
 
+def millimetres(depth_m: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Depth as 16 bits hold it; what lies beyond 65.535 m says 65535."""
+    return _rounded(depth_m).clip(0, MAX_MILLIMETRES).astype(np.uint16)
+
+
+def is_stretched(network: SymbioticNetwork, size: tuple[int, int]) -> bool:
+    """Whether a picture of `size` (height, width) has a shape far from that trained on."""
+    height, width = network.image_size
+    return not 1 / _STRETCH < size[1] / size[0] / (width / height) < _STRETCH
+
+
 def _predictions(
     network: SymbioticNetwork, photos: list[Photo]
 ) -> Iterator[tuple[Photo, NDArray[np.uint8], NDArray[np.float32], NDArray[np.uint8] | None]]:
@@ -123,9 +134,8 @@ def _write(
 ) -> dict[str, Any]:
     """Write one picture's files; its entry in predictions.json."""
     low, high = (float(limit) for limit in card["depth_range"])
-    millimetres = np.round(depth_m.astype(np.float64) * 1000)
     files: dict[str, NDArray[np.uint8] | NDArray[np.uint16]] = {
-        "depth.png": millimetres.clip(0, MAX_MILLIMETRES).astype(np.uint16),
+        "depth.png": millimetres(depth_m),
         "depth_colour.png": colour_depth(depth_m, low, high),
     }
     entry: dict[str, Any] = {
@@ -133,7 +143,7 @@ def _write(
         "source": str(photo.path),
         "size": list(depth_m.shape),
         "depth_m": {"min": float(depth_m.min()), "max": float(depth_m.max())},
-        "num_pixels_clamped": int((millimetres > MAX_MILLIMETRES).sum()),
+        "num_pixels_clamped": int((_rounded(depth_m) > MAX_MILLIMETRES).sum()),
     }
     space = spoken(card)
     if classes is not None and space is not None:
@@ -152,6 +162,10 @@ def _write(
             stem.with_name(f"{stem.name}.ply"), image, depth_m, focal_px
         )
     return entry
+
+
+def _rounded(depth_m: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.round(depth_m.astype(np.float64) * 1000)
 
 
 def _shares(classes: NDArray[np.uint8], names: Sequence[str]) -> dict[str, float]:
@@ -178,14 +192,9 @@ def _check_out(out: Path, photos: list[Photo]) -> None:
 
 
 def _warn_of_shapes(network: SymbioticNetwork, photos: list[Photo]) -> None:
-    height, width = network.image_size
-    shape = width / height
-    odd = [
-        photo
-        for photo in photos
-        if not 1 / _STRETCH < photo.size[1] / photo.size[0] / shape < _STRETCH
-    ]
+    odd = [photo for photo in photos if is_stretched(network, photo.size)]
     if odd:
+        height, width = network.image_size
         say(
             f"{len(odd)} pictures, first {odd[0].path}, have a shape far from the "
             f"{width}:{height} that the model was trained on: expect worse results; "

@@ -25,14 +25,14 @@ _SHOWN = {
 _PREDICTORS = ("trained", "untrained", "constant")
 
 
-def demo(root: Path) -> int:
+def tour(root: Path) -> int:
     """Run `dvc repro`, predict one held-out picture a data set, print figures and places.
 
     Raises:
         SymbioError: a stage failed; what it said stands above.
     """
     start = time.monotonic()
-    say("symbio demo: render, prepare, label, train, evaluate, register; nyu and kitti")
+    say("symbio tour: render, prepare, label, train, evaluate, register; nyu and kitti")
     _run([sys.executable, "-m", "dvc", "repro"], root)
     for dataset in DATASETS:
         image = _held_out_picture(root, dataset)
@@ -50,6 +50,7 @@ def demo(root: Path) -> int:
     say(f"  {'symbio ui':28} runs and registered models in MLflow, on this machine")
     say(f"  {'dvc repro':28} once more: nothing has to run")
     say("  symbio predict models:/symbio-nyu@candidate PICTURE...   use the model on your own")
+    say("  symbio demo models:/symbio-nyu@candidate                 or in the browser")
     return 0
 
 

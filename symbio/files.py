@@ -74,7 +74,7 @@ def read_json(path: Path, what: str) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SymbioError(f"{path}: no such file ({what})") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise SymbioError(
             f"{path}: {what} is not readable JSON ({error}); make it again"
         ) from error

@@ -15,6 +15,7 @@ from symbio.data.classes import ADE20K, ClassSpace, class_space
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of, whole_folder, write_json
 from symbio.model.network import SymbioticNetwork, build_network
+from symbio.model.safetensors_file import check_header, refuse_pickle
 from symbio.params import ModelParams
 
 WEIGHTS, CARD = "weights.safetensors", "model.json"
@@ -92,6 +93,7 @@ def _verified_weights(folder: Path, card: Any) -> dict[str, torch.Tensor]:
         raise SymbioError(f"{folder / CARD}: weights_sha256 is missing; make the model again")
     if not path.is_file():
         raise SymbioError(f"{path}: no such file (the weights that {CARD} belongs to)")
+    refuse_pickle(path)
     digest = sha256_of(path)
     if digest != card["weights_sha256"]:
         raise SymbioError(
@@ -99,6 +101,7 @@ def _verified_weights(folder: Path, card: Any) -> dict[str, torch.Tensor]:
             f"{card['weights_sha256'][:12]}...: the file is truncated or was changed "
             f"({path.stat().st_size} bytes); restore it or make the model again"
         )
+    check_header(path)
     try:
         weights: dict[str, torch.Tensor] = load_file(path)
     except SafetensorError as error:

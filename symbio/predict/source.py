@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import torch
 
 from symbio.errors import SymbioError
 from symbio.model.network import SymbioticNetwork
-from symbio.model.saved import CARD, load_network
+from symbio.model.saved import CARD, WEIGHTS, load_network
 
 REGISTRY_SCHEMES = ("models:/", "runs:/")
+
+_NETWORK = re.compile(rf"artifacts/[^/]+/(?:{re.escape(CARD)}|{re.escape(WEIGHTS)})")
 
 
 def open_model(
@@ -42,15 +45,17 @@ def open_model(
 
 
 def fetch_network(uri: str, root: Path, into: Path) -> Path:
-    """Download a logged model; the folder of its network, safetensors and JSON.
+    """Download the network of a logged model; its folder, which holds safetensors and JSON only.
+
+    The rest of the package, its code above all, stays where it is.
 
     Raises:
-        SymbioError: symbio has not registered it; the store has no such model, refuses, or is away
-            (exit_code 75).
+        SymbioError: symbio has not registered it, or it is not what was registered; the store has
+            no such model, refuses, or is away (exit_code 75).
     """
     from symbio.tracking import fetch_model
 
-    package = fetch_model(uri, root, into)
+    package = fetch_model(uri, root, into, _NETWORK.fullmatch)
     cards = sorted(package.glob(f"artifacts/*/{CARD}"))
     if len(cards) != 1:
         raise SymbioError(f"{uri}: is no model that symbio has registered")

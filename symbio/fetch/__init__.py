@@ -1,0 +1,1 @@
+"""A registered model's package as a folder on this machine."""

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from symbio.errors import SymbioError
-from symbio.lineage import input_hash
+from symbio.lineage.collect import input_hash
 from symbio.params import Params, load_params
 
 STAGES = ("sample", "prepare", "label", "train", "evaluate", "register")

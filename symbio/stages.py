@@ -22,24 +22,42 @@ def train(params: Params, dataset: str, root: Path, settings: Settings, resume: 
     Raises:
         SymbioError: the run failed; `exit_code` is 75 if the same command continues it.
     """
-    from symbio.lineage import collect
+    from symbio.lineage.collect import collect
+    from symbio.ranks.heartbeat import hosts_of
     from symbio.ranks.launch import expected_ranks
+    from symbio.ranks.settings import num_threads
     from symbio.tracking.record import KILLED
     from symbio.tracking.training import tracked_training
+    from symbio.train.paths import Paths
     from symbio.train.run import join, run
 
     if settings.node_rank > 0:
         return join(params, dataset, root, settings, resume)
     inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
-    lineage = collect(root, params, inputs, ranks=expected_ranks(settings))
+    ranks, threads = expected_ranks(settings), num_threads(settings.ranks)
+    lineage = collect(root, params, inputs, dataset=dataset, ranks=ranks, threads=threads)
     with tracked_training(root, dataset, lineage) as tracked:
         summary = run(params, dataset, root, settings, resume, tracked.metrics)
         if summary["model"] is None:
             tracked.finish(KILLED)
-    if summary["model"] is not None:
-        # After the block, when the store has told the run's id.
-        tracked.remember(Path(summary["model"]))
+        else:
+            tracked.made(Path(summary["model"]), hosts_of(Paths(root, dataset).run))
     return int(summary["exit_code"])
+
+
+def label(params: Params, dataset: str, root: Path) -> None:
+    """Write pseudo-labels, and store their quality as a run of its own.
+
+    Raises:
+        SymbioError: as `symbio.label.run.run`.
+    """
+    from symbio.label.run import run
+    from symbio.lineage.collect import collect
+    from symbio.tracking.labels import log_labels
+
+    quality = run(params, dataset, root)
+    inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
+    log_labels(root, dataset, quality, collect(root, params, inputs, dataset=dataset))
 
 
 def evaluate_version(
@@ -74,7 +92,7 @@ def evaluate_version(
     """
     from symbio.evaluate.protocol import protocol_named
     from symbio.evaluate.run import OtherModel, run
-    from symbio.lineage import collect
+    from symbio.lineage.collect import collect
     from symbio.predict.source import fetch_network
     from symbio.tracking.models import version_at
     from symbio.tracking.outage import told_as_error
@@ -91,7 +109,8 @@ def evaluate_version(
         other = OtherModel(folder, version.uri, out)
         metrics = run(params, dataset, root, protocol, split, ranks, other)
     with told_as_error(f"{out}: cannot be stored in {tracking_uri(root)}"):
-        lineage = collect(root, params, [f"data/{one}/{dataset}" for one in ("prepared", "pseudo")])
+        inputs = [f"data/{one}/{dataset}" for one in ("prepared", "pseudo")]
+        lineage = collect(root, params, inputs, dataset=dataset)
         headline = protocol_named(rules).metrics[0]
         log_version_evaluation(root, version, metrics, headline, out, lineage.tags())
     return metrics

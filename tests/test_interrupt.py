@@ -42,9 +42,9 @@ def _leftovers(project: Path) -> list[str]:
 
 
 def _contents(output: Path) -> dict[str, str]:
-    """SHA-256 of each file of an output; run.json names the tracked run and may differ."""
+    """SHA-256 of each file of an output."""
     files = [output] if output.is_file() else sorted(p for p in output.rglob("*") if p.is_file())
-    return {str(path): sha256_of(path) for path in files if path.name != "run.json"}
+    return {str(path): sha256_of(path) for path in files}
 
 
 @pytest.mark.parametrize("stage", list(STAGES))

@@ -32,6 +32,9 @@ LIBRARIES = (
     "prefect", "numpy", "opencv-python-headless", "pillow", "safetensors", "h5py", "pydantic",
 )  # fmt: skip
 
+_OF_TRAINING = ("labels", "model", "nearfarmix", "train")
+_OF_TRAINING_DATA = ("image_size", "depth_range", "protocol")
+"""What the stage `train` of dvc.yaml reads, without the seed."""
 _DIFF_LIMIT = 1 << 20
 _NEW_FILE_LIMIT = 1 << 18
 _GIT_TIMEOUT_S = 30.0
@@ -71,6 +74,16 @@ class InputHash:
 
 
 @dataclass(frozen=True, slots=True)
+class Teacher:
+    """The network that wrote pseudo-labels."""
+
+    name: str
+    """What params say: `teacher.model`."""
+    sha256: str
+    """Of the names and hashes of its files."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """Everything that is needed to say, or to repeat, how a result came about."""
 
@@ -85,6 +98,13 @@ class Lineage:
     devices: tuple[str, ...]
     ranks: int
     seed: int
+    threads: int | None = None
+    """OpenMP threads of each rank; None: not told."""
+    teacher: Teacher | None = None
+    """What wrote the pseudo-labels; None: there are none."""
+    config_sha256: str | None = None
+    """Of the params that a training of the data set reads, without the seed: trainings that have it
+    in common, and their data, are one configuration with several seeds."""
     python: str = field(default_factory=machine.python_version)
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,11 +135,20 @@ class Lineage:
             "symbio.seed": str(self.seed),
             "symbio.python": self.python,
         }
+        if self.threads is not None:
+            tags["symbio.threads"] = str(self.threads)
+        if self.teacher is not None:
+            tags |= {"symbio.teacher": self.teacher.name}
+            tags |= {"symbio.teacher_sha256": self.teacher.sha256}
+        if self.config_sha256 is not None:
+            tags["symbio.config_sha256"] = self.config_sha256
         if self.git.dirty:
             tags["symbio.git_diff_sha256"] = _sha256(self.git.diff)
         for one in self.inputs:
             stale = " (stale)" if one.stale else ""
             tags[f"symbio.data.{one.path}"] = (one.md5 or "not in DVC") + stale
+            if one.index_sha256 is not None:
+                tags[f"symbio.index.{one.path}"] = one.index_sha256
         for library in ("torch", "timm", "deepspeed", "mlflow"):
             if library in self.versions:
                 tags[f"symbio.version.{library}"] = self.versions[library]
@@ -131,7 +160,9 @@ def collect(
     params: Params,
     inputs: Sequence[str],
     *,
+    dataset: str | None = None,
     ranks: int = 1,
+    threads: int | None = None,
     devices: Sequence[str] | None = None,
 ) -> Lineage:
     """Collect the lineage of a stage that is about to run.
@@ -140,14 +171,17 @@ def collect(
         root: the project's folder.
         params: the parameters of the run.
         inputs: input folders relative to `root`, e.g. `data/prepared/nyu`.
+        dataset: data set whose raw files, teacher and configuration are told too.
         ranks: number of training processes.
+        threads: OpenMP threads of each.
         devices: what they run on; None lists this machine's GPUs, or its CPU.
     """
     values = params.model_dump(mode="json")
     lock = root / LOCK_FILE
+    raw = () if dataset is None else (raw_hash(root, params, dataset),)
     return Lineage(
         git=git_state(root),
-        inputs=tuple(input_hash(root, path) for path in inputs),
+        inputs=(*raw, *(input_hash(root, path) for path in inputs)),
         params=values,
         params_sha256=_sha256(json.dumps(values, sort_keys=True)),
         lock_sha256=sha256_of(lock) if lock.is_file() else None,
@@ -157,6 +191,9 @@ def collect(
         devices=tuple(devices if devices is not None else machine_devices()),
         ranks=ranks,
         seed=params.seed,
+        threads=threads,
+        teacher=None if dataset is None else teacher_of(root, dataset),
+        config_sha256=None if dataset is None else config_sha256(params, dataset),
     )
 
 
@@ -189,6 +226,39 @@ def input_hash(root: Path, path: str) -> InputHash:
         stale=bool(recorded) and not _same_size(root / path, recorded),
         index_sha256=sha256_of(index) if index.is_file() else None,
     )
+
+
+def raw_hash(root: Path, params: Params, dataset: str) -> InputHash:
+    """The official files, as DVC knew them when they were prepared.
+
+    Their number and sizes are not looked at again: they may be hundreds of thousands.
+    """
+    path = params.dataset(dataset).raw
+    recorded, where = _recorded(root, path)
+    stage = (_yaml(root / "dvc.lock").get("stages") or {}).get(f"prepare@{dataset}") or {}
+    for dep in stage.get("deps") or []:
+        if dep.get("path") == path and "md5" in dep:
+            recorded, where = dep, "dvc.lock"
+    return InputHash(path, recorded.get("md5"), where, stale=False, index_sha256=None)
+
+
+def teacher_of(root: Path, dataset: str) -> Teacher | None:
+    """The teacher that the pseudo-labels on disk say they are of."""
+    try:
+        index = json.loads((root / "data" / "pseudo" / dataset / "index.json").read_text())
+        told = index["header"]["teacher"]
+        files = json.dumps(told["files_sha256"], sort_keys=True)
+        return Teacher(str(told["name"]), _sha256(files))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def config_sha256(params: Params, dataset: str) -> str:
+    """Names what a training of a data set is told, but for the seed."""
+    section = params.dataset(dataset)
+    values = params.model_dump(mode="json", include=set(_OF_TRAINING))
+    values |= {key: getattr(section, key) for key in _OF_TRAINING_DATA}
+    return _sha256(json.dumps(values, sort_keys=True))
 
 
 def library_versions() -> dict[str, str]:

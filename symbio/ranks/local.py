@@ -15,7 +15,7 @@ from symbio.errors import SymbioError
 from symbio.ranks.ending import ERRORS_VARIABLE, FAILED, RESUME_ME, RankEnd, Report, words_in
 from symbio.ranks.killed import MemoryWatch
 from symbio.ranks.place import LAUNCHER_VARIABLE, RENDEZVOUS_VARIABLE
-from symbio.ranks.settings import num_cpus, num_gpus, rank_memory
+from symbio.ranks.settings import num_gpus, num_threads, rank_memory
 from symbio.ranks.warm import WarmRank, fork_rank
 
 AFTER_FAILURE_S = 5.0
@@ -84,7 +84,7 @@ class LocalRanks:
         shared[LAUNCHER_VARIABLE] = str(os.getpid())
         if num_gpus() == 0 and _ALLOCATOR.keys().isdisjoint(shared):
             shared |= _ALLOCATOR
-        shared.setdefault("OMP_NUM_THREADS", str(max(1, num_cpus() // share.ranks)))
+        shared.setdefault("OMP_NUM_THREADS", str(num_threads(share.ranks)))
         if interface is not None:
             shared.setdefault("GLOO_SOCKET_IFNAME", interface)
             if share.nodes > 1:

@@ -148,6 +148,12 @@ def num_cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def num_threads(ranks: int) -> int:
+    """OpenMP threads of each of so many ranks on this host: as told, else their share of cores."""
+    told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(told) if told.isdigit() and int(told) > 0 else max(1, num_cpus() // ranks)
+
+
 def num_gpus() -> int:
     """Visible NVIDIA GPUs, counted without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from symbio.files import write_json
-from symbio.lineage import collect
+from symbio.lineage.collect import collect
 from symbio.params import Params
 from symbio.progress import say
 from symbio.register.register import read_result, register
@@ -20,9 +20,10 @@ from symbio.tracking import (
     tracking_uri,
 )
 from symbio.tracking.outage import told_as_error, without_secrets
-from symbio.tracking.record import FINISHED
-from symbio.tracking.scores import METRICS_TAG, PER_IMAGE, WEIGHTS_TAG, store_scores
+from symbio.tracking.record import FINISHED, lineage_files
+from symbio.tracking.scores import METRICS_TAG, store_scores
 from symbio.tracking.store import experiment_name
+from symbio.tracking.training import WEIGHTS_TAG
 
 
 def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
@@ -39,15 +40,15 @@ def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
         SymbioError: model or metrics are missing or do not belong together; the store refuses, or
             is away (exit_code 75).
     """
-    _, metrics = read_result(dataset, root)
+    card, metrics = read_result(dataset, root)
     with told_as_error(f"the model cannot be registered in {tracking_uri(root)}"):
         run_id = run_of_model(root, dataset)
         if run_id is None:
-            run_id = _run_of_its_own(params, dataset, root)
+            run_id = _run_of_its_own(params, dataset, root, str(card["weights_sha256"]))
         else:
             log_evaluation(root, dataset)
         # By these it is compared when it is to be promoted.
-        store_scores(root, run_id, metrics, root / "reports" / dataset / PER_IMAGE)
+        store_scores(root, run_id, metrics, root / "reports" / dataset, root / "dvc.lock")
         lineage = {k: v for k, v in run_tags(root, run_id).items() if k.startswith("symbio.")}
         version = register(dataset, root, run_id, lineage)
     entry = {
@@ -66,11 +67,12 @@ def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
     return entry
 
 
-def _run_of_its_own(params: Params, dataset: str, root: Path) -> str:
+def _run_of_its_own(params: Params, dataset: str, root: Path, weights: str) -> str:
     """A run for a model that was trained elsewhere, with the lineage that is known here."""
     inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
-    lineage = collect(root, params, [*inputs, f"models/{dataset}"])
-    folder = root / "checkpoints" / "tracking" / f"{dataset}-registered"
+    lineage = collect(root, params, [*inputs, f"models/{dataset}"], dataset=dataset)
+    folder = root / "checkpoints" / "tracking" / f"{dataset}-registered-{weights[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
     record_run(
         folder,
         root,
@@ -78,6 +80,7 @@ def _run_of_its_own(params: Params, dataset: str, root: Path) -> str:
         name=f"register-{dataset}",
         status=FINISHED,
         tags={**lineage.tags(), "symbio.stage": "register", "symbio.dataset": dataset},
+        artifacts={Path(path): place for path, place in lineage_files(folder, lineage).items()},
     )
     say(f"the run that trained models/{dataset} is not in this store; registering without it")
     return send_run(folder, root)

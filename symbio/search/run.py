@@ -91,14 +91,14 @@ def recipe_of_study(plan: Plan, root: Path) -> dict[str, Any]:
 
 
 def _run(plan: Plan, root: Path, settings: Settings, workers: int) -> int:
-    from symbio.lineage import collect
+    from symbio.lineage.collect import collect
 
     if workers < 1:
         raise SymbioError(f"--workers {workers}: give a whole number, 1 or more")
     check(plan, root, settings)
     folder, recipe = study_folder(root, plan), recipe_of_study(plan, root)
     inputs = [f"data/{stage}/{plan.dataset}" for stage in ("prepared", "pseudo")]
-    tags = collect(root, plan.params, inputs).tags()
+    tags = collect(root, plan.params, inputs, dataset=plan.dataset).tags()
     with _signals_noted() as asked:
         study = patiently(lambda: _opened(folder, plan, recipe, tags))
         with Leader(study, plan, folder, root, recipe, tags) as leader:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from symbio.errors import SymbioError
-from symbio.lineage import Lineage
+from symbio.lineage.collect import Lineage
 from symbio.params import Params
 from symbio.ranks.ending import RESUME_ME
 from symbio.ranks.handed import PARAMS_VARIABLE
@@ -21,6 +21,7 @@ from symbio.ranks.local import run_here
 from symbio.ranks.settings import Settings
 from symbio.search.attributes import DEFAULT, MEASURING_S, SCORES, TRAINING_S, VARIANT
 from symbio.search.claims import Beat
+from symbio.search.frames import FRAMES_FILE
 from symbio.search.keys import write_params
 from symbio.search.objectives import Objective
 from symbio.search.plan import Plan
@@ -66,8 +67,9 @@ class Trainer:
         """
         import optuna
 
-        from symbio.lineage import collect
+        from symbio.lineage.collect import collect
         from symbio.ranks.launch import expected_ranks
+        from symbio.ranks.settings import num_threads
         from symbio.tracking.training import tracked_training
         from symbio.train.run import Enough, run
 
@@ -76,8 +78,10 @@ class Trainer:
         folder = trial_folder(self.root.resolve(), plan, trial.number)
         _make_root(folder, self.root, params, f"{plan.title}: trial {trial.number} of {plan.name}")
         inputs = [f"data/{stage}/{dataset}" for stage in ("prepared", "pseudo")]
-        ranks = expected_ranks(self.settings)
-        lineage: Lineage = collect(self.root, params, inputs, ranks=ranks)
+        ranks, threads = expected_ranks(self.settings), num_threads(self.settings.ranks)
+        lineage: Lineage = collect(
+            self.root, params, inputs, dataset=dataset, ranks=ranks, threads=threads
+        )
         report = self._reporter(trial, params.train.steps)
         with tracked_training(self.root, dataset, lineage, self._nesting(trial, folder)) as tracked:
 
@@ -93,23 +97,35 @@ class Trainer:
                 summary = run(params, dataset, folder, self.settings, "auto", on_metrics)
             if summary["model"] is None:
                 tracked.finish(KILLED)
-        patiently(
-            lambda: trial.set_user_attr(TRAINING_S, trained_seconds(Paths(folder, dataset).run))
-        )
-        if summary["stopped"]:
-            self.on_stop()
+            patiently(
+                lambda: trial.set_user_attr(TRAINING_S, trained_seconds(Paths(folder, dataset).run))
+            )
+            if summary["stopped"]:
+                self.on_stop()
+            if summary["model"] is not None:
+                tracked.made(Path(summary["model"]))
+                # Within the run: what is measured is among its artifacts.
+                self._measured(trial, params, folder, summary["selected"]["scores"])
         if summary["state"] == "abandoned":
             raise optuna.TrialPruned
         if summary["model"] is None:
             return None
-        tracked.remember(Path(summary["model"]))
         scores = summary["selected"]["scores"]
+        return [_finite(scores, one.metric) for one in self.objectives]
+
+    def _measured(
+        self,
+        trial: optuna.Trial,
+        params: Params,
+        folder: Path,
+        scores: dict[str, float | None],
+    ) -> None:
+        """Measure the exported network, and tell Optuna its scores and how long that took."""
         patiently(lambda: trial.set_user_attr(SCORES, scores))
         begun = time.monotonic()
-        measure(folder, dataset, params)
+        measure(folder, self.plan.dataset, params)
         measuring_s = round(time.monotonic() - begun, 2)
         patiently(lambda: trial.set_user_attr(MEASURING_S, measuring_s))
-        return [_finite(scores, one.metric) for one in self.objectives]
 
     def _reporter(self, trial: optuna.Trial, steps: int) -> Callable[[dict[str, Any]], bool]:
         """Tells Optuna each validation once; whether it is not worth going on.
@@ -139,13 +155,19 @@ class Trainer:
         return report
 
     def _nesting(self, trial: optuna.Trial, folder: Path) -> TrackedTrial:
+        from symbio.evaluate.held_out import PICTURES
         from symbio.tracking.training import Trial
 
         name = f"{self.plan.name}-{folder.name}"
         tags = {"symbio.study": self.plan.name, "symbio.trial": str(trial.number)}
         if VARIANT in trial.user_attrs:
             tags["symbio.variant"] = str(trial.user_attrs[VARIANT])
-        return Trial(folder, name, self.study_run, tags)
+        # Where an evaluation has its own, so that any two runs can be laid upon each other.
+        measured = {
+            folder / PICTURES: f"evaluation/report/{PICTURES}",
+            folder / FRAMES_FILE: "evaluation",
+        }
+        return Trial(folder, name, self.study_run, tags, measured)
 
 
 def study_folder(root: Path, plan: Plan) -> Path:

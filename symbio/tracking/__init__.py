@@ -7,7 +7,7 @@ therefore costs neither a training step nor a metric. Importing this does not im
 
 from __future__ import annotations
 
-from symbio.tracking.models import fetch_model
+from symbio.tracking.fetched import fetch_model
 from symbio.tracking.results import (
     evaluation_metrics,
     log_evaluation,

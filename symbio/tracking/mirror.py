@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from symbio.tracking.made import read_made
 from symbio.tracking.record import RUNNING, JournalReader, Reading, RunRecord, read_record
 from symbio.tracking.store import experiment_id, open_store
 
@@ -77,6 +78,8 @@ class Mirror:
         run_id = self._run_id(client)
         for local, place in self.record.artifacts.items():
             log_artifact(client, run_id, Path(local), place)
+        for key, value in read_made(self.folder).items():
+            client.set_tag(run_id, key, value)
         client.set_terminated(run_id, self.record.status, self.record.ended_ms)
         self._remember(replace(self.record, stored=True))
 

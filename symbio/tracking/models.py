@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from symbio.errors import SymbioError
-from symbio.tracking.outage import told_as_error, without_secrets
+from symbio.tracking.outage import without_secrets
 from symbio.tracking.store import FOLDER, global_store, locked, open_store, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+    from mlflow.models import Model
 
 MODEL_NAME = "model"
 """Name of the logged model within a run: `runs:/RUN_ID/model`."""
@@ -41,36 +41,55 @@ class Version:
         return f"models:/{self.name}/{self.version}"
 
 
-def log_pyfunc(root: Path, run_id: str, **package: Any) -> str:
-    """Log a pyfunc model under a run, whatever that run's status; returns its `models:/` address.
+@contextlib.contextmanager
+def logging_package(root: Path, run_id: str, folder: Path) -> Iterator[Model]:
+    """Log the package that the block writes to `folder` under a run, whatever that run's status.
 
-    `package` is what `mlflow.pyfunc.save_model` takes. Metrics of the run at step 0 (an
-    evaluation's) become the model's.
+    Yields MLflow's description of the model, which has its ids and has to be saved with the
+    package: by them MLflow knows which metrics and traces are this model's. When the block ends,
+    the files are uploaded and the model is ready at `models:/{description.model_id}`; metrics of
+    the run at step 0 (an evaluation's) become the model's. On an error the model is marked failed.
     """
     with global_store(root) as client:
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model
+
         run = client.get_run(run_id)
         # Made here, because MLflow itself would put it into the default experiment.
-        model = client.create_logged_model(
+        logged = client.create_logged_model(
             run.info.experiment_id,
             name=MODEL_NAME,
             source_run_id=run_id,
             params=run.data.params,
             model_type="symbio",
         )
-        with warnings.catch_warnings():
-            # On import MLflow warns of type hints of its own.
-            warnings.simplefilter("ignore", UserWarning)
-            import mlflow.pyfunc
-        from mlflow.models import Model
-
-        info = Model.log(None, mlflow.pyfunc, run_id=run_id, model_id=model.model_id, **package)
-    return f"models:/{info.model_id}"
+        try:
+            yield Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            )
+            client.log_model_artifacts(logged.model_id, str(folder))
+            client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+            _copy_metrics(client, run_id, logged.model_id)
+            client.finalize_logged_model(logged.model_id, "READY")
+        except BaseException:
+            # The store may be what failed.
+            with contextlib.suppress(Exception):
+                client.finalize_logged_model(logged.model_id, "FAILED")
+            raise
 
 
 def find_version(root: Path, name: str, tags: Mapping[str, str]) -> Version | None:
     """The newest version of `name` that has all these tags, or None."""
     found = [one for one in _versions(open_store(root), name) if tags.items() <= one.tags.items()]
     return max(found, key=lambda one: int(one.version), default=None)
+
+
+def versions_of(root: Path, name: str) -> list[Version]:
+    """All versions of a registered model, in no order."""
+    return _versions(open_store(root), name)
 
 
 def register_version(
@@ -120,15 +139,31 @@ def aliases_of(root: Path, name: str) -> dict[str, str]:
     return {} if model is None else {key: str(one) for key, one in model.aliases.items()}
 
 
+def model_tags(root: Path, name: str) -> dict[str, str]:
+    """Tags of a registered model; empty where there is no such model."""
+    model = _registered(open_store(root), name)
+    return {} if model is None else dict(model.tags)
+
+
 def model_tag(root: Path, name: str, key: str) -> str | None:
     """A tag of a registered model, or None."""
-    model = _registered(open_store(root), name)
-    return None if model is None else model.tags.get(key)
+    return model_tags(root, name).get(key)
 
 
 def tag_model(root: Path, name: str, key: str, value: str) -> None:
     """Tag a registered model."""
     open_store(root).set_registered_model_tag(name, key, value)
+
+
+def drop_model_tag(root: Path, name: str, key: str) -> None:
+    """Remove a tag of a registered model, if it has it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        open_store(root).delete_registered_model_tag(name, key)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def tag_version(root: Path, version: Version, tags: Mapping[str, str]) -> None:
@@ -182,19 +217,17 @@ def registering(root: Path, name: str) -> Iterator[None]:
         yield
 
 
-def fetch_model(uri: str, root: Path, into: Path) -> Path:
-    """Download the model at `models:/...` or `runs:/...`; returns its folder.
+def _copy_metrics(client: MlflowClient, run_id: str, model_id: str) -> None:
+    """Give the run's metrics of step 0 to the model too."""
+    from mlflow.entities import Metric
 
-    Raises:
-        SymbioError: there is no such model; the store refuses, or is away (exit_code 75).
-    """
-    with (
-        told_as_error(f"{uri}: cannot be had from the store {tracking_uri(root)}"),
-        global_store(root),
-    ):
-        import mlflow
-
-        return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(into)))
+    metrics = [
+        Metric(one.key, one.value, one.timestamp, one.step, model_id=model_id, run_id=run_id)
+        for key in client.get_run(run_id).data.metrics
+        for one in client.get_metric_history(run_id, key)
+        if one.step == 0 and one.model_id is None
+    ]
+    client.log_batch(run_id, metrics=metrics)
 
 
 def _registered(client: MlflowClient, name: str) -> RegisteredModel | None:

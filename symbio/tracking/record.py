@@ -16,7 +16,7 @@ from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import read_json, write_json
-from symbio.lineage import InputHash
+from symbio.lineage.collect import InputHash, Lineage
 
 RUN_FILE = "run.json"
 JOURNAL = "journal.jsonl"
@@ -101,6 +101,20 @@ def run_inputs(inputs: tuple[InputHash, ...], dataset: str) -> tuple[RunInput, .
         name = f"{dataset}-{Path(one.path).parent.name}"
         found.append(RunInput(name=name, digest=digest, source=one.path, context="training"))
     return tuple(found)
+
+
+def lineage_files(folder: Path, lineage: Lineage) -> dict[str, str]:
+    """Write the lineage of a run, and what its commit lacks, into its folder.
+
+    Returns:
+        The artifacts of the record.
+    """
+    files = [folder / "lineage.json"]
+    write_json(files[0], lineage.as_dict())
+    if lineage.git.dirty:
+        files.append(folder / "uncommitted.diff")
+        files[1].write_bytes(lineage.git.diff.encode("utf-8", "surrogateescape"))
+    return {str(path.resolve()): "lineage" for path in files}
 
 
 def record_before(folder: Path) -> RunRecord | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from symbio.errors import SymbioError
 from symbio.files import read_json
 from symbio.params import DATASETS
 from symbio.progress import say
+from symbio.tracking.made import read_made
 from symbio.tracking.mirror import find_run, log_artifact, send_readings
 from symbio.tracking.outage import told_as_error
 from symbio.tracking.record import (
@@ -25,8 +27,8 @@ from symbio.tracking.record import (
     record_before,
 )
 from symbio.tracking.runs import send_run
-from symbio.tracking.store import open_store, tracking_uri
-from symbio.tracking.training import run_folder
+from symbio.tracking.store import experiment_name, open_store, tracking_uri
+from symbio.tracking.training import WEIGHTS_TAG, run_folder
 
 
 def log_evaluation(root: Path, dataset: str) -> bool:
@@ -67,13 +69,29 @@ def _log_evaluation(root: Path, dataset: str) -> bool:
 
 
 def training_run(root: Path, dataset: str) -> str | None:
-    """The store's id of the run that trained `models/{dataset}`, or None if it has no such run."""
-    path = root / "models" / dataset / RUN_FILE
-    if not path.is_file():
+    """The store's id of the run that trained `models/{dataset}`, or None if it has no such run.
+
+    It is the run that exported these weights; of several that did, the newest.
+    """
+    weights = _weights(root, dataset)
+    if weights is None:
         return None
-    told = read_json(path, "the run that trained a model")
-    client = open_store(root)
-    return find_run(client, root, str(told["experiment"]), str(told["key"]))
+    client, folder = open_store(root), run_folder(root, dataset)
+    record = record_before(folder)
+    if record is not None and read_made(folder).get(WEIGHTS_TAG) == weights:
+        found = find_run(client, root, record.experiment, record.key)
+        if found is not None:
+            return found
+    experiment = client.get_experiment_by_name(experiment_name(dataset))
+    if experiment is None:
+        return None
+    trained = client.search_runs(
+        [experiment.experiment_id],
+        filter_string=f"tags.`{WEIGHTS_TAG}` = '{weights}' and tags.`symbio.stage` = 'train'",
+        max_results=1,
+        order_by=["attributes.start_time DESC"],
+    )
+    return str(trained[0].info.run_id) if trained else None
 
 
 def run_of_model(root: Path, dataset: str) -> str | None:
@@ -81,14 +99,22 @@ def run_of_model(root: Path, dataset: str) -> str | None:
 
     Raises what MLflow raises when the store is away.
     """
-    found = training_run(root, dataset)
-    record = record_before(run_folder(root, dataset))
-    if found is not None or record is None:
+    found, folder = training_run(root, dataset), run_folder(root, dataset)
+    if found is not None or record_before(folder) is None:
         return found
-    told = root / "models" / dataset / RUN_FILE
-    if not told.is_file() or read_json(told, "the run that trained a model")["key"] != record.key:
+    weights = _weights(root, dataset)
+    if weights is None or read_made(folder).get(WEIGHTS_TAG) != weights:
         return None
-    return send_run(run_folder(root, dataset), root)
+    return send_run(folder, root)
+
+
+def _weights(root: Path, dataset: str) -> str | None:
+    """SHA-256 of the weights of `models/{dataset}`, as its card says; hexadecimal digits only."""
+    path = root / "models" / dataset / "model.json"
+    if not path.is_file():
+        return None
+    told = str(read_json(path, "an exported network's description").get("weights_sha256"))
+    return told if re.fullmatch(r"[0-9a-f]{64}", told) else None
 
 
 def run_tags(root: Path, run_id: str) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Scores of registered versions: kept by whoever measures, read by whoever compares.
 
-They lie in a run's artifacts under `scores/{start of their SHA-256}/`: metrics.json and, a row a
-frame, per_image.csv. So a run that is evaluated twice keeps both, and a version finds its own.
+They lie in a run's artifacts under `scores/{start of their SHA-256}/`: metrics.json; per_image.csv,
+a row a frame; per_class.csv, depth_ranges.csv and the pictures of the frames that are always shown;
+and of a registration dvc.lock. So a run that is evaluated twice keeps both, and a version finds its
+own.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ from symbio.tracking.record import FINISHED, Reading
 from symbio.tracking.results import evaluation_metrics
 from symbio.tracking.runs import record_run, send_run
 from symbio.tracking.store import experiment_name, open_store
+from symbio.tracking.training import WEIGHTS_TAG
 
-WEIGHTS_TAG, METRICS_TAG = "symbio.weights_sha256", "symbio.metrics_sha256"
-PER_IMAGE = "per_image.csv"
+METRICS_TAG = "symbio.metrics_sha256"
+METRICS_FILE, PER_IMAGE, DVC_LOCK = "metrics.json", "per_image.csv", "dvc.lock"
+TABLES = (PER_IMAGE, "per_class.csv", "depth_ranges.csv")
+PICTURES = "pictures"
 
-_METRICS, _CARD = "metrics.json", "model.json"
+_CARD = "model.json"
 _EVALUATION_TAG = "symbio.evaluation"
 
 
@@ -48,17 +53,29 @@ def metrics_sha256(metrics: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(metrics, sort_keys=True).encode()).hexdigest()
 
 
-def store_scores(root: Path, run_id: str, metrics: Mapping[str, Any], table: Path) -> None:
-    """Keep scores with a run; `table` (a row a frame) goes along where that file exists.
+def store_scores(
+    root: Path, run_id: str, metrics: Mapping[str, Any], report: Path, lock: Path | None = None
+) -> None:
+    """Keep scores with a run. Again with the same scores it changes nothing.
 
-    Again with the same scores it changes nothing. Raises what MLflow raises when the store is away.
+    Args:
+        root: the project's folder.
+        run_id: of the run.
+        metrics: the metrics file's content.
+        report: folder whose tables and pictures go along, those that there are.
+        lock: the project's dvc.lock, which goes along where that file exists.
+
+    Raises what MLflow raises when the store is away.
     """
-    client, place = open_store(root), _place(metrics_sha256(metrics))
+    client, place = open_store(root), scores_folder(metrics_sha256(metrics))
     with tempfile.TemporaryDirectory(prefix="symbio-scores-") as folder:
-        write_json(Path(folder) / _METRICS, metrics)
-        log_artifact(client, run_id, Path(folder) / _METRICS, place)
-    if table.is_file():
-        log_artifact(client, run_id, table, place)
+        write_json(Path(folder) / METRICS_FILE, metrics)
+        log_artifact(client, run_id, Path(folder) / METRICS_FILE, place)
+    for path in (*(report / name for name in TABLES), *([] if lock is None else [lock])):
+        if path.is_file():
+            log_artifact(client, run_id, path, place)
+    if (report / PICTURES).is_dir():
+        log_artifact(client, run_id, report / PICTURES, f"{place}/{PICTURES}")
 
 
 def require_weights(version: Version, network: Path) -> None:
@@ -122,13 +139,13 @@ def log_version_evaluation(
         artifacts={out / "report": "evaluation/report"},
     )
     run_id = send_run(folder, root)
-    time_ms = int((out / _METRICS).stat().st_mtime * 1000)
+    time_ms = int((out / METRICS_FILE).stat().st_mtime * 1000)
     readings = [
         Reading(key=key, value=value, step=0, time_ms=time_ms)
         for key, value in evaluation_metrics(metrics).items()
     ]
     send_readings(open_store(root), run_id, readings)
-    store_scores(root, run_id, metrics, out / "report" / PER_IMAGE)
+    store_scores(root, run_id, metrics, out / "report")
     value = metrics["trained"][headline]
     tags = {
         f"{_EVALUATION_TAG}.{split}.{protocol}": json.dumps(
@@ -160,18 +177,18 @@ def scores_of(root: Path, version: Version, split: str, protocol: str) -> list[S
 
 
 def _read(root: Path, version: Version, run_id: str, sha256: str) -> Scores | None:
-    client, place = open_store(root), _place(sha256)
+    client, place = open_store(root), scores_folder(sha256)
     names = {Path(one.path).name for one in client.list_artifacts(run_id, place)}
-    if _METRICS not in names:
+    if METRICS_FILE not in names:
         return None
     with tempfile.TemporaryDirectory(prefix="symbio-scores-") as folder:
-        path = Path(client.download_artifacts(run_id, f"{place}/{_METRICS}", folder))
+        path = Path(client.download_artifacts(run_id, f"{place}/{METRICS_FILE}", folder))
         metrics = read_json(path, "the scores of a registered version")
         if metrics_sha256(metrics) != sha256 or (
             metrics.get("weights_sha256") != version.tags.get(WEIGHTS_TAG)
         ):
             raise SymbioError(
-                f"{version.uri}: {place}/{_METRICS} of its run {run_id} was changed, or is of "
+                f"{version.uri}: {place}/{METRICS_FILE} of its run {run_id} was changed, or is of "
                 f"another model; measure it again: `symbio evaluate {metrics.get('dataset')} "
                 f"--model {version.uri}`"
             )
@@ -183,5 +200,6 @@ def _read(root: Path, version: Version, run_id: str, sha256: str) -> Scores | No
     return Scores(run_id, metrics, frames)
 
 
-def _place(sha256: str) -> str:
+def scores_folder(sha256: str) -> str:
+    """Where scores of this SHA-256 lie in a run's artifacts."""
     return f"scores/{sha256[:16]}"

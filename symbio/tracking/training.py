@@ -8,25 +8,26 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import symbio
-from symbio.files import write_json
-from symbio.lineage import Lineage
+from symbio.files import read_json
+from symbio.lineage.collect import Lineage
 from symbio.params import DATASETS
 from symbio.progress import say
+from symbio.tracking.made import forget_made, note_made
 from symbio.tracking.record import (
     FAILED,
     FINISHED,
     JOURNAL,
     KILLED,
-    RUN_FILE,
     RUNNING,
     SYSTEM_JOURNAL,
     RunRecord,
     as_params,
+    lineage_files,
     read_record,
     record_before,
     run_inputs,
@@ -34,6 +35,9 @@ from symbio.tracking.record import (
 from symbio.tracking.store import experiment_name, tracking_uri
 
 LOG_FILE = "tracking.log"
+WEIGHTS_TAG = "symbio.weights_sha256"
+"""Of a training run: the weights that it exported. Of a version: its weights."""
+HOSTS_TAG = "symbio.hosts"
 _OF_OTHER_VERBS = ("search", "ablations", "promote")
 """Sections of params.yaml that no training reads."""
 SEND_EVERY_S = 5.0
@@ -53,6 +57,8 @@ class Trial:
     parent: RunRecord
     """The study's run."""
     tags: dict[str, str]
+    artifacts: dict[Path, str] = dataclasses.field(default_factory=dict)
+    """File or folder that is there when the block ends -> folder in the run's artifacts."""
 
 
 class TrainingRun:
@@ -107,13 +113,15 @@ class TrainingRun:
         _behind[:] = [one for one in _behind if one[0]._process.poll() != 0]
         _behind.append((self, status))
 
-    def remember(self, model_folder: Path) -> None:
-        """Write run.json into an exported model: which run trained it."""
-        record = read_record(self.folder)
-        write_json(
-            model_folder / RUN_FILE,
-            {"experiment": record.experiment, "key": record.key, "run_id": record.run_id},
-        )
+    def made(self, model_folder: Path, hosts: Sequence[str] = ()) -> None:
+        """Note which weights the run has exported, and on which hosts; before the block ends.
+
+        The run is found by them again: the model's folder holds nothing that differs between two
+        runs of the same training.
+        """
+        card = read_json(model_folder / "model.json", "an exported network's description")
+        tags = {WEIGHTS_TAG: str(card["weights_sha256"])}
+        note_made(self.folder, tags | ({HOSTS_TAG: ", ".join(hosts)} if hosts else {}))
 
     def _see_off(self, status: str) -> None:
         """Wait for the uploader, and say so if the store has not got everything."""
@@ -204,11 +212,6 @@ def _record(folder: Path, dataset: str, lineage: Lineage) -> RunRecord:
     values = {key: one for key, one in lineage.params.items() if key not in unread}
     values[dataset] = lineage.params[dataset]
     journals = [folder / JOURNAL, folder / SYSTEM_JOURNAL]
-    files = [folder / "lineage.json"]
-    write_json(files[0], lineage.as_dict())
-    if lineage.git.dirty:
-        files.append(folder / "uncommitted.diff")
-        files[1].write_text(lineage.git.diff, encoding="utf-8")
     commit = lineage.git.commit
     return RunRecord(
         experiment=experiment_name(dataset),
@@ -223,18 +226,25 @@ def _record(folder: Path, dataset: str, lineage: Lineage) -> RunRecord:
             **({"mlflow.source.git.commit": commit} if commit else {}),
         },
         inputs=run_inputs(lineage.inputs, dataset),
-        artifacts={str(path.resolve()): "lineage" for path in files},
+        artifacts=lineage_files(folder, lineage),
         journals=tuple(str(path.resolve()) for path in journals),
     )
 
 
 def _nested(record: RunRecord, trial: Trial) -> RunRecord:
-    tags = {**record.tags, **trial.tags}
-    return dataclasses.replace(record, name=trial.name, parent_key=trial.parent.key, tags=tags)
+    artifacts = {str(path.resolve()): place for path, place in trial.artifacts.items()}
+    return dataclasses.replace(
+        record,
+        name=trial.name,
+        parent_key=trial.parent.key,
+        tags={**record.tags, **trial.tags},
+        artifacts={**record.artifacts, **artifacts},
+    )
 
 
 def _begin(folder: Path, record: RunRecord, started_before: bool) -> None:
     """Write run.json: the new run's, or that of the old one going on."""
+    forget_made(folder)
     before = record_before(folder)
     if before is not None and started_before and _is_same(before, record):
         record = dataclasses.replace(

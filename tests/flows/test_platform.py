@@ -54,7 +54,9 @@ def clean(platform: Platform, dataset: str = "nyu") -> None:
 def mlflow(platform: Platform) -> Any:
     from mlflow import MlflowClient
 
-    uri = platform.stack.environment()["MLFLOW_TRACKING_URI"]
+    given = platform.stack.environment()
+    login = f"{given['MLFLOW_TRACKING_USERNAME']}:{given['MLFLOW_TRACKING_PASSWORD']}"
+    uri = given["MLFLOW_TRACKING_URI"].replace("://", f"://{login}@")
     return MlflowClient(uri, uri)
 
 
@@ -74,9 +76,19 @@ def objects(platform: Platform, bucket: str) -> dict[str, int]:
     return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
 
 
+def training_run(platform: Platform) -> str:
+    """The run that exported models/nyu."""
+    weights = json.loads((platform.project / "models/nyu/model.json").read_text())["weights_sha256"]
+    (experiment,) = mlflow(platform).search_experiments(filter_string="name = 'symbio-nyu'")
+    (run,) = mlflow(platform).search_runs(
+        [experiment.experiment_id], f"tags.`symbio.weights_sha256` = '{weights}'"
+    )
+    return str(run.info.run_id)
+
+
 def assert_every_metric_is_stored(platform: Platform, steps: int = STEPS) -> None:
     """Each step of the training's own journal is in MLflow, with its value."""
-    run = json.loads((platform.project / "models/nyu/run.json").read_text())["run_id"]
+    run = training_run(platform)
     stored = mlflow(platform).get_metric_history(run, "train/loss")
     told = {
         line["step"]: line["metrics"]["train/loss"]
@@ -268,7 +280,7 @@ def test_new_data_at_its_source_runs_the_pipeline(platform: Platform) -> None:
     assert set(platform.tasks(run)) == {"reach", "update@nyu"}
 
     other = make_project(platform.project.parent / "other")
-    (other / "params.yaml").write_text(path.read_text().replace("seed: 7", "seed: 8"))
+    (other / "params.yaml").write_text(path.read_text().replace("test: 3", "test: 3\n    seed: 8"))
     shutil.rmtree(source)
     environment = {**os.environ, "PYTHONPATH": str(other)}
     subprocess.run([*SAMPLE, "nyu"], cwd=other, env=environment, check=True, capture_output=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from symbio.lineage import collect, git_state, input_hash
+from symbio.lineage.collect import collect, git_state, input_hash
 from symbio.params import load_params
 
-SAMPLE = Path(__file__).resolve().parents[1] / "symbio" / "presets" / "sample.yaml"
+SAMPLE = Path(__file__).resolve().parents[2] / "symbio" / "presets" / "sample.yaml"
 MD5 = "0123456789abcdef0123456789abcdef.dir"
 
 

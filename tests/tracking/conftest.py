@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from symbio.lineage import Lineage, collect
+from symbio.lineage.collect import Lineage, collect
 from symbio.params import load_params
 from tests.embedded_store import put_store
 

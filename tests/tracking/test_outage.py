@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from symbio.lineage import Lineage
+from symbio.lineage.collect import Lineage
 from symbio.tracking import tracked_training, training
 
 NUM_STEPS = 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from symbio.lineage import Lineage
+from symbio.lineage.collect import Lineage
 from symbio.ranks.heartbeat import Heartbeat, heartbeat_file, ranks_folder, write_heartbeat
 from symbio.tracking import (
     TrainingRun,
@@ -33,6 +34,7 @@ from symbio.tracking.record import RunRecord, read_record
 from symbio.train.records.status import write_status
 
 ROOT = Path(__file__).resolve().parents[2]
+WEIGHTS = "e" * 64
 
 
 @pytest.fixture(autouse=True)
@@ -59,9 +61,18 @@ def train(run: TrainingRun, steps: range) -> None:
         run.metrics(record)
 
 
+def exported(root: Path) -> Path:
+    """The card that training writes beside its weights."""
+    folder = root / "models" / "nyu"
+    folder.mkdir(parents=True)
+    (folder / "model.json").write_text(json.dumps({"weights_sha256": WEIGHTS}))
+    return folder
+
+
 def test_a_training_and_what_follows_it(project: Path, lineage: Lineage) -> None:
     with tracked_training(project, "nyu", lineage) as run:
         train(run, range(1, 8))
+        run.made(exported(project), ["a", "b"])
     record = read_record(run.folder)
     assert (record.status, record.stored) == ("FINISHED", True)
 
@@ -78,9 +89,11 @@ def test_a_training_and_what_follows_it(project: Path, lineage: Lineage) -> None
     kept = project / "mlruns/artifacts/symbio-nyu" / record.run_id / "artifacts/lineage"
     assert json.loads((kept / "lineage.json").read_text())["seed"] == 7
 
-    (project / "models" / "nyu").mkdir(parents=True)
-    run.remember(project / "models" / "nyu")
+    assert stored.data.tags["symbio.weights_sha256"] == WEIGHTS
+    assert stored.data.tags["symbio.hosts"] == "a, b"
     assert training_run(project, "nyu") == record.run_id
+    shutil.rmtree(run.folder)
+    assert training_run(project, "nyu") == record.run_id, "the store alone knows it as well"
     (project / "metrics").mkdir()
     scores = {"trained": {"abs_rel": 0.1, "rmse": None}, "constant": {"abs_rel": 0.5}}
     metrics = {"protocol": "nyu-eigen", "num_images": 3, **scores}
@@ -158,10 +171,9 @@ def test_a_store_that_is_away_costs_no_training(
     with tracked_training(project, "nyu", lineage) as run:
         begun = time.monotonic() - started
         train(run, range(1, 4))
+        run.made(exported(project))
     assert begun < 1.0, "the training waited for the store"
     assert "symbio sync" in capsys.readouterr().err
-    (project / "models" / "nyu").mkdir(parents=True)
-    run.remember(project / "models" / "nyu")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert training_run(project, "nyu") is None
     assert sync(project) == 1
@@ -196,7 +208,7 @@ def test_a_training_killed_without_a_word_does_not_run_for_ever(project: Path) -
     script = f"""
 import time
 from pathlib import Path
-from symbio.lineage import collect
+from symbio.lineage.collect import collect
 from symbio.params import load_params
 from symbio.tracking import tracked_training, training
 training.SEND_EVERY_S = 0.2

@@ -19,7 +19,7 @@ from torch import nn
 import symbio
 from symbio.errors import SymbioError
 from symbio.files import sha256_of
-from symbio.lineage import LOCK_FILE, git_state
+from symbio.lineage.collect import LOCK_FILE, git_state
 from symbio.params import Params
 from symbio.ranks.place import Place
 from symbio.train.claim import recipe_of

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import symbio
 
-ROOTS = ("symbio.model.inference", "symbio.model.saved", "symbio.data.classes")
+ROOTS = (
+    "symbio.model.inference", "symbio.model.manifest", "symbio.model.request",
+    "symbio.model.saved", "symbio.data.classes",
+)  # fmt: skip
 """Where inference begins; the classes' names go along for whoever reads the output."""
 
 _PACKAGE = Path(symbio.__file__).parent

@@ -10,27 +10,29 @@ from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import read_json, sha256_of
-from symbio.model.saved import CARD, WEIGHTS, spoken
-from symbio.register.card import model_card, summary
-from symbio.register.code import copy_code, requirements
+from symbio.model.saved import CARD, WEIGHTS
+from symbio.register.card import Facts, card_page, card_text, description_of
+from symbio.register.intervals import intervals_of
+from symbio.register.package import examine, write_package
 from symbio.tracking.models import (
     Version,
     find_version,
-    log_pyfunc,
+    logging_package,
     point_alias,
     register_version,
     registering,
 )
-from symbio.tracking.scores import METRICS_TAG, WEIGHTS_TAG, metrics_sha256
+from symbio.tracking.scores import METRICS_TAG, PER_IMAGE, PICTURES, metrics_sha256
 from symbio.tracking.store import experiment_name
+from symbio.tracking.training import WEIGHTS_TAG
 
 CANDIDATE = "candidate"
 """Alias of the newest version; `promote` moves another one."""
 
-MODEL_CARD = "MODEL_CARD.md"
+MODEL_CARD, MODEL_PAGE = "MODEL_CARD.md", "MODEL_CARD.html"
 
-_SERVED = Path(__file__).with_name("served.py")
-_EXAMPLE_SIZE = (24, 32)
+MANIFEST_TAG = "symbio.manifest_sha256"
+ONNX_TAG = "symbio.onnx"
 
 
 def register(
@@ -63,10 +65,17 @@ def register(
     with registering(root, name):
         version = find_version(root, name, identity)
         if version is None:
+            with tempfile.TemporaryDirectory(prefix="symbio-package-") as temporary:
+                network = Path(temporary) / "network"
+                facts = _network_with_card(network, root, name, card, metrics, lineage)
+                package = Path(temporary) / "package"
+                with logging_package(root, run_id, package) as described:
+                    manifest = write_package(package, described, network, facts)
             tags = {**lineage, **_score_tags(metrics), **identity}
-            text = model_card(name, card, metrics, lineage)
-            source = _log(root, run_id, root / "models" / dataset, card, text)
-            version = register_version(root, name, source, run_id, tags, summary(card, metrics))
+            tags |= {MANIFEST_TAG: manifest, ONNX_TAG: facts.onnx}
+            source = f"models:/{described.model_id}"
+            text = description_of(facts)
+            version = register_version(root, name, source, run_id, tags, text)
         if version.version == newest(root, name):
             point_alias(root, name, CANDIDATE, version.version)
     return version
@@ -110,44 +119,30 @@ def _score_tags(metrics: Mapping[str, Any]) -> dict[str, str]:
     return tags
 
 
-def _log(root: Path, run_id: str, model: Path, card: Mapping[str, Any], text: str) -> str:
-    """Package the network and log it; its `models:/` address."""
-    import numpy as np
-
-    height, width = _EXAMPLE_SIZE
-    classes = spoken(card)
-    with tempfile.TemporaryDirectory(prefix="symbio-package-") as temporary:
-        network = Path(temporary) / "network"
-        network.mkdir()
-        shutil.copyfile(model / WEIGHTS, network / WEIGHTS)
-        shutil.copyfile(model / CARD, network / CARD)
-        (network / MODEL_CARD).write_text(text, encoding="utf-8")
-        return log_pyfunc(
-            root,
-            run_id,
-            python_model=str(_SERVED),
-            artifacts={"network": str(network)},
-            code_paths=[str(copy_code(Path(temporary)))],
-            signature=_signature(classes is not None),
-            input_example=np.zeros((1, height, width, 3), np.uint8),
-            # Named, so that MLflow does not start a process to find them out (7 s).
-            pip_requirements=requirements(),
-            metadata={
-                "dataset": card["dataset"],
-                "weights_sha256": card["weights_sha256"],
-                "classes": [] if classes is None else list(classes.names),
-            },
-        )
-
-
-def _signature(semantics: bool) -> Any:
-    """uint8 pictures of any number and size in, depth (and classes) of that size out."""
-    import numpy as np
-    from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
-
-    out = [TensorSpec(np.dtype(np.float32), (-1, -1, -1), name="depth")]
-    if semantics:
-        out.append(TensorSpec(np.dtype(np.uint8), (-1, -1, -1), name="semantic"))
-    pictures = TensorSpec(np.dtype(np.uint8), (-1, -1, -1, 3))
-    return ModelSignature(inputs=Schema([pictures]), outputs=Schema(out))
+def _network_with_card(
+    folder: Path,
+    root: Path,
+    name: str,
+    card: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    lineage: Mapping[str, str],
+) -> Facts:
+    """Examine the network, and put it into `folder` with its ONNX graph and its card."""
+    dataset = str(card["dataset"])
+    model, report = root / "models" / dataset, root / "reports" / dataset
+    folder.mkdir()
+    examined = examine(model, folder)
+    shutil.copyfile(model / WEIGHTS, folder / WEIGHTS)
+    shutil.copyfile(model / CARD, folder / CARD)
+    facts = Facts(
+        name=name,
+        card=card,
+        metrics=metrics,
+        lineage=lineage,
+        measured=examined.measured,
+        onnx=examined.onnx,
+        intervals=intervals_of(report / PER_IMAGE, metrics),
+    )
+    (folder / MODEL_CARD).write_text(card_text(facts), encoding="utf-8")
+    (folder / MODEL_PAGE).write_text(card_page(facts, report / PICTURES), encoding="utf-8")
+    return facts

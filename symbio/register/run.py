@@ -7,6 +7,7 @@ from typing import Any
 
 from symbio.files import write_json
 from symbio.lineage.collect import collect
+from symbio.lineage.run import log_lineage
 from symbio.params import Params
 from symbio.progress import say
 from symbio.register.register import read_result, register
@@ -51,6 +52,7 @@ def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
         store_scores(root, run_id, metrics, root / "reports" / dataset, root / "dvc.lock")
         lineage = {k: v for k, v in run_tags(root, run_id).items() if k.startswith("symbio.")}
         version = register(dataset, root, run_id, lineage)
+        log_lineage(root, version)
     entry = {
         "name": version.name,
         "version": version.version,

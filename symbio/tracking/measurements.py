@@ -7,6 +7,7 @@ evaluated training leaves (evaluation/), and what a trial of a study does (evalu
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -34,6 +35,7 @@ FRAMES_FILE = "frames.json"
 _SPLIT = "test"
 _SCORES, _EVALUATION = "scores", "evaluation"
 _MS = 1000
+_PICTURE = re.compile(r"[A-Za-z0-9_\-]+\.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +163,18 @@ def fetch_tables(root: Path, measurement: Measurement, into: Path) -> None:
     Raises what MLflow raises when the store is away.
     """
     client, run_id, place = open_store(root), measurement.run_id, measurement.place
-    names = {Path(one.path).name for one in client.list_artifacts(run_id, place)}
-    wanted = {f"{place}/{name}" for name in names & {*TABLES, PICTURES, FRAMES_FILE}}
-    if FRAMES_FILE in names and "report" in names:
-        wanted.add(f"{place}/report/{PICTURES}")
-    into.mkdir(parents=True)
-    for path in sorted(wanted):
-        with tempfile.TemporaryDirectory(prefix="symbio-tables-") as aside:
-            # Where below `aside` it lands is the store's own affair.
-            shutil.move(client.download_artifacts(run_id, path, aside), into / Path(path).name)
+
+    def listed(folder: str) -> list[str]:
+        return [str(one.path) for one in client.list_artifacts(run_id, folder)]
+
+    tables = [path for path in listed(place) if Path(path).name in {*TABLES, FRAMES_FILE}]
+    trial = f"{place}/{FRAMES_FILE}" in tables
+    drawn = listed(f"{place}/report/{PICTURES}" if trial else f"{place}/{PICTURES}")
+    pictures = [path for path in drawn if _PICTURE.fullmatch(Path(path).name)]
+    for folder, paths in ((into, tables), (into / PICTURES, pictures)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            with tempfile.TemporaryDirectory(prefix="symbio-tables-") as aside:
+                # Where below `aside` it lands is the store's own affair.
+                file = client.download_artifacts(run_id, path, aside)
+                shutil.move(file, folder / Path(path).name)

@@ -76,6 +76,15 @@ def test_a_version_knows_how_it_was_made(project: Path, params: Params) -> None:
     assert found.metrics == json.loads((project / "metrics/nyu.json").read_text())
 
     tags = found.version.tags
+    client = open_store(project)
+    assert (
+        dict(client.get_model_version(found.version.name, found.version.version).tags)[
+            "symbio.run.training"
+        ]
+        == found.version.run_id
+    )
+    drawn = [one.path for one in client.list_artifacts(found.version.run_id, "lineage")]
+    assert "lineage/symbio-nyu-1.svg" in drawn
     assert tags["symbio.data.data/sample/nyu"] == "aaaa.dir"
     assert tags["symbio.teacher"] == "builtin:sample"
     assert tags["symbio.config_sha256"] == config_sha256(params, "nyu")

@@ -43,13 +43,17 @@ def write_metrics(root: Path, **changed: Any) -> None:
     (root / "metrics" / "nyu.json").write_text(json.dumps(metrics))
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+def put_project(root: Path) -> Path:
     """A trained and evaluated project whose training run the store does not know."""
-    root = tmp_path / "a project"
     put_store(root)
     put_model(root / "models" / "nyu")
     write_metrics(root)
     (root / "reports" / "nyu").mkdir(parents=True)
     (root / "reports" / "nyu" / "report.html").write_text("<html>")
     return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """See `put_project`."""
+    return put_project(tmp_path / "a project")

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from symbio.errors import SymbioError
-from symbio.lineage import collect
+from symbio.lineage.collect import collect
 from symbio.model.inference import infer
 from symbio.model.saved import load_network
 from symbio.params import Params
 from symbio.predict.run import run as predict
 from symbio.register.run import run as register
-from symbio.tracking import open_store, tracked_training, tracking_uri
+from symbio.tracking import open_store, tracked_training
 from symbio.tracking.models import version_of
 from symbio.tracking.scores import scores_of
 from tests.register.conftest import write_metrics
@@ -37,6 +35,12 @@ PICTURES = np.random.default_rng(5).integers(0, 256, (2, 30, 44, 3), np.uint8)
 def versions(root: Path) -> dict[str, dict[str, str]]:
     found = open_store(root).search_model_versions("name = 'symbio-nyu'")
     return {str(one.version): dict(one.tags) for one in found}
+
+
+def package_of(root: Path, entry: dict[str, Any]) -> Path:
+    """Where the store keeps a version's package."""
+    model = open_store(root).get_logged_model(entry["source"].removeprefix("models:/"))
+    return Path(unquote(urlsplit(model.artifact_location).path))
 
 
 def test_a_model_is_registered_once(project: Path, params: Params) -> None:
@@ -55,7 +59,7 @@ def test_a_model_is_registered_once(project: Path, params: Params) -> None:
     assert version.tags["metric.abs_rel"] == "0.25"
     assert version.tags["symbio.data_sha256"] == "d" * 64
     assert version.tags["symbio.seed"] == str(params.seed)
-    assert "abs_rel 0.25" in version.description
+    assert "| abs_rel | lower | 0.25 |" in version.description
     assert client.get_model_version_by_alias("symbio-nyu", "candidate").version == version.version
 
     assert register(params, "nyu", project) == entry
@@ -78,8 +82,8 @@ def test_it_belongs_to_the_run_that_trained_it(project: Path, params: Params) ->
     lineage = collect(project, params, [])
     with tracked_training(project, "nyu", lineage) as tracked:
         tracked.metrics({"step": 1, "time": 1.0, "metrics": {"train/loss": 1.0}})
+        tracked.made(project / "models" / "nyu")
         tracked.finish("KILLED")
-    tracked.remember(project / "models" / "nyu")
     entry = register(params, "nyu", project)
     client = open_store(project)
     trained = client.get_run(entry["run_id"])
@@ -92,13 +96,40 @@ def test_it_belongs_to_the_run_that_trained_it(project: Path, params: Params) ->
     assert "train/loss" not in scores
 
 
+def test_the_version_knows_its_package_file_by_file(project: Path, params: Params) -> None:
+    entry = register(params, "nyu", project)
+    package = package_of(project, entry)
+    tags = versions(project)["1"]
+    manifest = (package / "manifest.json").read_bytes()
+    assert hashlib.sha256(manifest).hexdigest() == tags["symbio.manifest_sha256"]
+    listed = json.loads(manifest)["files"]
+    assert listed == {
+        path.relative_to(package).as_posix(): {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "size": path.stat().st_size,
+        }
+        for path in package.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    names = {name.removeprefix("artifacts/network/") for name in listed}
+    assert {"weights.safetensors", "model.json", "model.onnx", "MODEL_CARD.md"} < names
+    assert {"MLmodel", "served.py", "code/symbio/model/inference.py"} < names
+    described = yaml.safe_load((package / "MLmodel").read_text())
+    assert described["model_id"] == entry["source"].removeprefix("models:/")
+    assert described["run_id"] == entry["run_id"]
+    assert described["metadata"]["onnx"] == tags["symbio.onnx"]
+    assert tags["symbio.onnx"].startswith("checked, max rel. difference ")
+    times = described["metadata"]["measured"]["picture_ms"]
+    card = (package / "artifacts" / "network" / "MODEL_CARD.md").read_text()
+    assert f"{times['640x480']['1']['median']:.4g}" in card
+    assert tags["symbio.onnx"] in card
+
+
 def test_no_pickle_and_no_pipeline_on_the_way_to_a_prediction(
     project: Path, params: Params
 ) -> None:
     entry = register(params, "nyu", project)
-    package = Path(open_store(project).get_logged_model(
-        entry["source"].removeprefix("models:/")
-    ).artifact_location.removeprefix("file://").replace("%20", " "))  # fmt: skip
+    package = package_of(project, entry)
     assert not [path for path in package.rglob("*") if path.suffix in (".pkl", ".pt", ".pth")]
     np.save(project / "in.npy", PICTURES)
     script = f"""
@@ -109,13 +140,22 @@ for name in ("dvc", "deepspeed", "prefect", "optuna", "transformers"):
 class Refused:
     def __init__(self, *a, **k): raise AssertionError("unpickling")
 def refuse(*a, **k): raise AssertionError("unpickling")
+package = {str(package)!r}
 pickle.loads = pickle.load = refuse
 pickle.Unpickler = pickle._Unpickler = Refused
-model = mlflow.pyfunc.load_model({str(package)!r})
+model = mlflow.pyfunc.load_model(package)
 import symbio
-assert symbio.__file__.startswith({str(package)!r}), symbio.__file__
+assert symbio.__file__.startswith(package), symbio.__file__
 out = model.predict(np.load("in.npy"))
 np.savez("out.npz", **out)
+with open(package + "/artifacts/network/MODEL_CARD.md", "a") as card:
+    card.write("safe for every use\\n")
+try:
+    mlflow.pyfunc.load_model(package)
+except symbio.errors.SymbioError as error:
+    assert "MODEL_CARD.md" in str(error), error
+else:
+    raise AssertionError("a changed package was loaded")
 """
     subprocess.run([sys.executable, "-c", script], cwd=project, check=True, timeout=120)
     out = np.load(project / "out.npz")
@@ -149,6 +189,23 @@ def test_an_unknown_registered_model_is_named(project: Path, address: str) -> No
     Image.fromarray(PICTURES[0]).save(image)
     with pytest.raises(SymbioError, match=address):
         predict(address, [image], project / "out", root=project)
+
+
+def test_a_package_that_was_not_written_leaves_no_version(
+    project: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: Any) -> str:
+        raise OSError("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("symbio.register.register.write_package", no_room)
+        with pytest.raises(SymbioError, match="no room"):
+            register(params, "nyu", project)
+    assert versions(project) == {}
+    client = open_store(project)
+    ids = [one.experiment_id for one in client.search_experiments()]
+    assert [one.status for one in client.search_logged_models(ids)] == ["FAILED"]
+    assert register(params, "nyu", project)["version"] == "1"
 
 
 def test_scores_of_another_model_are_refused(project: Path, params: Params) -> None:
@@ -199,52 +256,3 @@ def test_scores_stay_with_the_version_they_belong_to(project: Path, params: Para
         assert scores.frames == {"a": {"key": "a", "pixels": "1"}}
         assert scores_of(project, version, "val", "nyu-eigen") == []
     assert client.get_run(first["run_id"]).info.status == "FINISHED"
-
-
-@pytest.mark.slow
-def test_a_served_model_answers_as_predict_does(project: Path, params: Params) -> None:
-    register(params, "nyu", project)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["models", "serve", "-m", "models:/symbio-nyu@candidate", "--env-manager", "local"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *command, "--host", "127.0.0.1", "--port", str(port)],
-        # MLflow starts `uvicorn` by that name.
-        env={
-            **os.environ,
-            "MLFLOW_TRACKING_URI": tracking_uri(project),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        },
-        cwd=project,
-        start_new_session=True,
-    )
-    try:
-        _wait_until_up(f"http://127.0.0.1:{port}/ping", server)
-        body = json.dumps({"inputs": PICTURES.tolist()}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/invocations",
-            body,
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            told = json.load(answer)["predictions"]
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-    expected = infer(load_network(project / "models" / "nyu")[0], PICTURES)
-    assert np.allclose(np.array(told["depth"]), expected.depth_m, rtol=1e-4)
-    assert np.array_equal(np.array(told["semantic"]), expected.classes)
-
-
-def _wait_until_up(address: str, server: subprocess.Popen) -> None:
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        assert server.poll() is None, "the server ended"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    raise AssertionError("not up after 90 s")

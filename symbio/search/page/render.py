@@ -34,6 +34,12 @@ def markdown_of(title: str, blocks: Sequence[Block]) -> str:
 def html_of(title: str, blocks: Sequence[Block]) -> str:
     """A page that needs no other file."""
     report = Report(title)
+    add_to(report, blocks)
+    return report.page()
+
+
+def add_to(report: Report, blocks: Sequence[Block]) -> None:
+    """Add blocks to a page under way."""
     for block in blocks:
         match block:
             case Heading(text):
@@ -48,7 +54,6 @@ def html_of(title: str, blocks: Sequence[Block]) -> str:
                 report.table(rows, head, words)
             case Drawing(svg, caption):
                 report.drawing(svg, caption)
-    return report.page()
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import write_json
+from symbio.promote.evidence import evidence
 from symbio.tracking.mirror import log_artifact
 from symbio.tracking.models import Version, model_tag, tag_model, tag_version
 from symbio.tracking.store import open_store
@@ -32,6 +33,8 @@ _REASON_LIMIT = 500
 def record_decision(root: Path, version: Version, decision: Mapping[str, Any]) -> str:
     """Store a decision with the version's run, and tag the version; returns the artifact's path.
 
+    Beside the JSON lies the same as a page (.md).
+
     Raises:
         SymbioError: the version has no run: symbio did not register it.
     """
@@ -44,7 +47,10 @@ def record_decision(root: Path, version: Version, decision: Mapping[str, Any]) -
     with tempfile.TemporaryDirectory(prefix="symbio-promotion-") as folder:
         path = Path(folder) / f"{version.name}-{version.version}-{stamp}.json"
         write_json(path, decision)
-        log_artifact(open_store(root), version.run_id, path, FOLDER)
+        page = path.with_suffix(".md")
+        page.write_text(evidence(decision), encoding="utf-8")
+        for one in (page, path):
+            log_artifact(open_store(root), version.run_id, one, FOLDER)
     reason = "; ".join(decision["reasons"])
     tags = {DECISION_TAG: decision["verdict"], TIME_TAG: decision["time"]}
     tag_version(root, version, tags | {REASON_TAG: reason[:_REASON_LIMIT]})

@@ -4,10 +4,13 @@ A version is promoted when all of this holds:
 
 1. Against a champion, both being measured alike (`evaluate.protocol.require_same_measurement`):
    a. `promote.metric` is strictly better, by `promote.min_gain` of the champion's value or more;
-   b. the 95 % paired bootstrap interval of the gain over the test frames (`promote.bootstrap`) lies
+   b. the 95 % paired bootstrap interval of the gain over the test frames (`evaluate.paired`) lies
       wholly above 0. Where no interval can be had (a semantic metric has no value for single
       frames), (a) alone decides, and the verdict says so;
-   c. no metric of `promote.no_loss_beyond` is worse than the champion's by more than its share of
+   c. where the configuration of one of the two was trained with several seeds, the 95 % interval of
+      the difference of the configurations' means (`promote.seeds`) lies wholly above 0. Where
+      neither was, that is not known, and the verdict says so;
+   d. no metric of `promote.no_loss_beyond` is worse than the champion's by more than its share of
       the champion's value. A value that is not a number is an unbounded loss, unless the
       champion has none either.
 2. Without a champion: `promote.metric` is strictly better than that of the constant predictor on
@@ -23,8 +26,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from symbio.evaluate.metrics import metric_named
+from symbio.evaluate.paired import Interval
 from symbio.params import PromoteParams
-from symbio.promote.bootstrap import Interval
+from symbio.promote.seeds import Group, SeedInterval
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def against_champion(
     candidate: Mapping[str, Any],
     champion: Mapping[str, Any],
     interval: Interval | str,
+    seeds: SeedInterval | str,
 ) -> Verdict:
     """Rule 1.
 
@@ -67,7 +72,8 @@ def against_champion(
         params: section `promote`.
         candidate: metrics file of the version under decision.
         champion: metrics file of the champion, measured alike.
-        interval: of the gain, or why there is none.
+        interval: of the gain over frames, or why there is none.
+        seeds: of the gain over seeds, or why there is none.
     """
     mine, theirs = candidate["trained"], champion["trained"]
     headline = _compared(params.metric, mine, theirs, params.min_gain)
@@ -83,12 +89,19 @@ def against_champion(
         where = f"{interval.low:.4g} to {interval.high:.4g} over {interval.num_frames} frames"
         judged = "it is more than noise" if beyond_noise else "it may be noise (needs all above 0)"
         reasons.append(f"the gain's 95 % interval is {where}: {judged}")
+    beyond_seeds = True
+    if isinstance(seeds, str):
+        reasons.append(f"whether it is more than the luck of the seed is not known: {seeds}")
+    else:
+        beyond_seeds = seeds.low > 0
+        reasons.append(_told_of_seeds(seeds, beyond_seeds))
     guards = []
     for name, allowed in sorted(params.no_loss_beyond.items()):
         guard = _compared(name, mine, theirs, allowed)
         guards.append(replace(guard, holds=_bearable(guard)))
         reasons.append(_told(guards[-1], "changes by", f"may lose {allowed:.2%}"))
-    promoted = headline.holds and beyond_noise and all(guard.holds for guard in guards)
+    beyond = beyond_noise and beyond_seeds
+    promoted = headline.holds and beyond and all(guard.holds for guard in guards)
     return Verdict(promoted, reasons, headline, guards)
 
 
@@ -128,6 +141,20 @@ def _told(one: Comparison, verb: str, rule: str) -> str:
     share = "" if one.relative_gain is None else f", {verb} {one.relative_gain:+.2%}"
     values = f"{_shown(one.candidate)} against {_shown(one.reference)}"
     return f"{one.metric} {values}{share} ({rule}): {'holds' if one.holds else 'does not hold'}"
+
+
+def _told_of_seeds(seeds: SeedInterval, holds: bool) -> str:
+    judged = "it is more than the luck of the seed" if holds else "it may be the luck of the seed"
+    return (
+        f"over seeds {_told_group(seeds.candidate)} against {_told_group(seeds.champion)}: the "
+        f"gain's 95 % interval is {seeds.low:.4g} to {seeds.high:.4g} by the scatter "
+        f"{seeds.spread}: {judged}{'' if holds else ' (needs all above 0)'}"
+    )
+
+
+def _told_group(group: Group) -> str:
+    spread = "" if group.std is None else f" +- {group.std:.2g}"
+    return f"{group.mean:.6g}{spread} (n={group.n})"
 
 
 def _shown(value: float | None) -> str:

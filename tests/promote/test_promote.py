@@ -54,6 +54,7 @@ def test_the_life_of_a_champion(project: Path, params: Params) -> None:
     assert (promoted["verdict"], promoted["champion_before"]) == ("promoted", "1")
     assert aliases(project) == {"candidate": "3", "champion": "3"}
 
+    assert "not known: " in promoted["reasons"][2], "one seed each"
     written = recorded(project, promoted)
     assert written == {key: one for key, one in promoted.items() if key != "record"}
     mean = sum(FRAMES) / len(FRAMES)
@@ -127,6 +128,25 @@ def test_what_was_not_measured_alike_is_not_compared(
         run(params, "nyu", project)
     assert caught.value.exit_code == 2
     assert aliases(project)["champion"] == "1"
+
+
+def test_models_of_other_label_spaces_are_compared_by_depth_alone(
+    project: Path, params: Params
+) -> None:
+    put_version(project, params, FRAMES, label_space="nyu40", maps_sha256="a" * 64)
+    run(params, "nyu", project)
+    put_version(project, params, BETTER, label_space="ade150", maps_sha256="b" * 64)
+    assert "truth_miou" in params.promote.no_loss_beyond
+    with pytest.raises(
+        SymbioError,
+        match=r"symbio-nyu/2 is scored in ade150.*symbio-nyu/1 in nyu40: truth_miou.*labels\.space",
+    ) as caught:
+        run(params, "nyu", project)
+    assert caught.value.exit_code == 2
+    assert aliases(project)["champion"] == "1"
+    of_depth = params.promote.model_copy(update={"no_loss_beyond": {"d1": 0.01}})
+    decision = run(params.model_copy(update={"promote": of_depth}), "nyu", project)
+    assert decision["verdict"] == "promoted"
 
 
 def test_scores_by_another_protocol_do_not_count(project: Path, params: Params) -> None:

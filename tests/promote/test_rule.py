@@ -7,12 +7,14 @@ from typing import Any, get_args
 import pytest
 
 from symbio.evaluate.metrics import METRICS
+from symbio.evaluate.paired import Interval
 from symbio.params import MetricName, PromoteParams
-from symbio.promote.bootstrap import Interval
 from symbio.promote.rule import against_champion, against_constant
+from symbio.promote.seeds import group_of, seed_interval
 
 SURE = Interval(0.01, 0.03, 0.02, 100)
 UNSURE = Interval(-0.001, 0.04, 0.02, 100)
+ONE_SEED = "no configuration has several seeds"
 
 
 def rule(**values: Any) -> PromoteParams:
@@ -45,7 +47,7 @@ def scores(**trained: Any) -> dict[str, Any]:
 def test_the_metric(
     mine: dict, theirs: dict, params: PromoteParams, interval: Any, promoted: bool
 ) -> None:
-    verdict = against_champion(params, scores(**mine), scores(**theirs), interval)
+    verdict = against_champion(params, scores(**mine), scores(**theirs), interval, ONE_SEED)
     assert verdict.promoted is promoted, verdict.reasons
 
 
@@ -71,6 +73,7 @@ def test_guarded_metrics(mine: dict, theirs: dict, allowed: dict, promoted: bool
         scores(abs_rel=0.18, **mine),
         scores(abs_rel=0.2, **theirs),
         SURE,
+        ONE_SEED,
     )
     assert verdict.promoted is promoted, verdict.reasons
     assert [guard.holds for guard in verdict.guards].count(False) == (not promoted)
@@ -79,11 +82,24 @@ def test_guarded_metrics(mine: dict, theirs: dict, allowed: dict, promoted: bool
 def test_reasons_name_values_and_rule() -> None:
     params = rule(min_gain=0.2, no_loss_beyond={"d1": 0.01})
     mine, theirs = scores(abs_rel=0.18, d1=0.5), scores(abs_rel=0.2, d1=1.0)
-    first, second, third = against_champion(params, mine, theirs, UNSURE).reasons
+    verdict = against_champion(params, mine, theirs, UNSURE, ONE_SEED)
+    first, second, of_seeds, third = verdict.reasons
     assert "abs_rel 0.18 against 0.2, gains +10.00%" in first
     assert "at least 20.00%): does not hold" in first
     assert "-0.001 to 0.04 over 100 frames" in second
+    assert of_seeds.endswith(f"not known: {ONE_SEED}")
     assert "d1 0.5 against 1, changes by -50.00% (may lose 1.00%): does not hold" in third
+
+
+@pytest.mark.parametrize(("spread", "promoted"), [(0.001, True), (0.02, False)])
+def test_a_gain_within_the_luck_of_the_seed_is_refused(spread: float, promoted: bool) -> None:
+    mine = group_of({1: ("4", 0.18 - spread), 2: ("5", 0.18 + spread)})
+    theirs = group_of({1: ("1", 0.2 - spread), 2: ("2", 0.2 + spread)})
+    seeds = seed_interval(mine, theirs, higher_is_better=False)
+    verdict = against_champion(rule(), scores(abs_rel=0.18), scores(abs_rel=0.2), SURE, seeds)
+    assert verdict.promoted is promoted
+    assert "over seeds 0.18 +- " in verdict.reasons[2]
+    assert ("needs all above 0" in verdict.reasons[2]) is not promoted
 
 
 @pytest.mark.parametrize(("value", "promoted"), [(0.3, True), (0.4, False), (0.5, False)])

@@ -12,7 +12,7 @@ from scipy import stats
 
 from symbio.evaluate.confusion import Confusion
 from symbio.evaluate.metrics import depth_sums, metrics_from_sums
-from symbio.promote.bootstrap import RESAMPLES, paired_interval
+from symbio.evaluate.paired import RESAMPLES, paired_interval
 from symbio.search.frames import ClassCounts, Frames, SplitFrames
 from symbio.search.statistics.compare import Comparison, compare, holm
 from symbio.search.statistics.difference import difference

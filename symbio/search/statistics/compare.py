@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from symbio.evaluate.metrics import metric_named
-from symbio.promote.bootstrap import LEVEL, RESAMPLES, SEED
+from symbio.evaluate.paired import LEVEL, RESAMPLES, SEED
 from symbio.search.frames import Frames
 from symbio.search.statistics.difference import Difference, difference
 from symbio.search.statistics.scored import Floats, Scored, alike, draws_of, scored

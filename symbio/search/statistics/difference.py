@@ -35,7 +35,7 @@ import numpy as np
 from scipy import stats
 
 from symbio.data.draws import rng_for
-from symbio.promote.bootstrap import LEVEL, RESAMPLES, SEED
+from symbio.evaluate.paired import LEVEL, RESAMPLES, SEED
 from symbio.search.statistics.scored import Floats
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbio.evaluate.metrics import metric_named
-from symbio.promote.bootstrap import LEVEL
+from symbio.evaluate.paired import LEVEL
 from symbio.search.frames import Frames
 from symbio.search.statistics.compare import BETTER, WORSE
 from symbio.search.statistics.difference import Interval, difference

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbio.data.draws import rng_for
-from symbio.promote.bootstrap import RESAMPLES, SEED
+from symbio.evaluate.paired import RESAMPLES, SEED
 from symbio.search.frames import ClassCounts, Frames, SplitFrames
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from symbio.evaluate.metrics import METRICS
-from symbio.promote.bootstrap import gains_of, paired_interval, reproduces
+from symbio.evaluate.paired import gains_of, paired_interval, reproduces
 
 
 def ones(count: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Is a gain more than noise? A paired bootstrap over the frames that both versions were scored on.
+"""Is a gain more than noise? A paired bootstrap over the frames that both networks were scored on.
 
 Some frames are hard for every network, so the spread of the scores says little about a difference;
 the spread of the frames' differences does. Frames of one scene resemble each other: the interval
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.evaluate.metrics import Metric
+from symbio.evaluate.metrics import Metric, metric_named
 
 RESAMPLES = 10_000
 SEED = 0
@@ -65,26 +66,57 @@ Frames = Mapping[str, Mapping[str, str]]
 """Key of a frame -> its row of per_image.csv."""
 
 
+def gain_interval(
+    name: str,
+    candidate: tuple[Mapping[str, Any], Frames | None],
+    reference: tuple[Mapping[str, Any], Frames | None],
+) -> Interval | str:
+    """The interval of the gain in a metric, or why there is none.
+
+    Args:
+        name: of the metric, as in a metrics file: `abs_rel`, `truth_miou`.
+        candidate: metrics file and table of frames; the gain is positive where it is better.
+        reference: those of the network that it is compared with, measured alike.
+    """
+    metric = metric_named(name)
+    value, other = (metrics["trained"].get(name) for metrics, _ in (candidate, reference))
+    if candidate[1] is None or reference[1] is None:
+        return "there is no table of single frames"
+    if value is None or other is None:
+        return f"{name} is not a number"
+    if name != metric.name:
+        return f"{name} has no value for single frames"
+    pooled = candidate[0]["aggregation"] == "pooled"
+    found = gains_of(metric, candidate[1], reference[1], pooled)
+    if isinstance(found, str):
+        return found
+    interval = paired_interval(*found)
+    difference = value - other if metric.higher_is_better else other - value
+    if not reproduces(interval, difference, other):
+        return f"{name} is no mean over the frames of the tables"
+    return interval
+
+
 def gains_of(
-    metric: Metric, candidate: Frames, champion: Frames, pooled: bool
+    metric: Metric, candidate: Frames, reference: Frames, pooled: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | str:
     """Gain and weight of each frame with depth, both (N,); or why there are none.
 
     Args:
         metric: one that the tables have a column `trained_{name}` of.
-        candidate: rows of the version under decision.
-        champion: rows of the version that it is compared with.
+        candidate: rows of the network whose gain it is.
+        reference: rows of the network that it is compared with.
         pooled: whether the protocol averages over pixels instead of frames.
     """
-    if candidate.keys() != champion.keys():
+    if candidate.keys() != reference.keys():
         return "their tables are of different frames"
     column = f"trained_{metric.name}"
-    if not all(column in row for rows in (candidate, champion) for row in rows.values()):
+    if not all(column in row for rows in (candidate, reference) for row in rows.values()):
         return f"{metric.name} has no value for single frames"
     keys = sorted(key for key, row in candidate.items() if int(row["pixels"]) > 0)
     if not keys:
         return "no frame has depth"
-    gains = _column(candidate, keys, column) - _column(champion, keys, column)
+    gains = _column(candidate, keys, column) - _column(reference, keys, column)
     weights = _column(candidate, keys, "pixels") if pooled else np.ones(len(keys))
     return gains if metric.higher_is_better else -gains, weights
 

@@ -18,15 +18,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from symbio.errors import SymbioError
-from symbio.files import whole_file
 from symbio.params import DATASETS, Params, load_params, parse_params
 from symbio.presets import PRESETS
 from symbio.tracking.store import locked, open_store
+from symbio.worktree import add_worktree, apply_diff, git, share_cache, write_params
 
 WORKSPACES = Path("workspaces")
+
+_OWN = (":!params.yaml", ":!dvc.lock")
+"""Files that a worktree does not take over as changes."""
 
 
 def wanted_params(root: Path, preset: str | None, overrides: Mapping[str, Any]) -> Params:
@@ -63,30 +64,23 @@ def workspace_for(root: Path, params: Params) -> Path:
 
 
 def _make(root: Path, folder: Path, values: dict[str, Any]) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    _git(root, "worktree", "prune")
-    _git(root, "worktree", "add", "--detach", "--force", str(folder.resolve()), "HEAD")
-    changes = _git(root, "diff", "--binary", "HEAD", "--", ".", ":!params.yaml", ":!dvc.lock")
-    if changes.strip():
-        _git(folder, "apply", "--whitespace=nowarn", "-", given=changes)
+    try:
+        add_worktree(root, folder, "HEAD")
+    except SymbioError as error:
+        raise SymbioError(
+            f"{error}; parameters other than params.yaml's need a git checkout with a commit"
+        ) from error
+    apply_diff(folder, git(root, "diff", "--binary", "HEAD", "--", ".", *_OWN))
     _share_data(root, folder)
     _share_store(root, folder)
     # Last: its being there says that the worktree is complete.
-    with whole_file(folder / "params.yaml") as aside:
-        aside.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    write_params(folder / "params.yaml", values)
 
 
 def _share_data(root: Path, folder: Path) -> None:
     """The same DVC cache, and what is already made; raw data by links."""
     (folder / "params.yaml").unlink()
-    cache = (root / ".dvc" / "cache").resolve()
-    local = folder / ".dvc" / "config.local"
-    own = root / ".dvc" / "config.local"
-    text = own.read_text(encoding="utf-8") if own.is_file() else ""
-    local.write_text(
-        f'{text}\n[cache]\n    dir = {cache}\n    type = "reflink,hardlink,copy"\n',
-        encoding="utf-8",
-    )
+    share_cache(root, folder)
     if (root / "dvc.lock").is_file():
         shutil.copyfile(root / "dvc.lock", folder / "dvc.lock")
     for dataset in DATASETS:
@@ -127,15 +121,3 @@ def _put(values: dict[str, Any], known: dict[str, Any], key: str, value: Any) ->
     if not isinstance(section, dict) or last not in section:
         raise SymbioError(f"overrides: {key!r} is no key of params.yaml")
     values[last] = value
-
-
-def _git(folder: Path, *arguments: str, given: str | None = None) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, input=given, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SymbioError(
-            f"{folder}: `git {arguments[0]}` failed ({done.stderr.strip()}); parameters other than "
-            "params.yaml's need a git checkout with a commit"
-        )
-    return done.stdout

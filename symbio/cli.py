@@ -28,6 +28,10 @@ INTERRUPTED = 130
 
 _RANK_MEMORY = "the most memory of a rank, as 4GiB: one that needs more ends (default: no cap)"
 
+_VERSION = "models:/NAME/VERSION or models:/NAME@ALIAS"
+STAGES = ("sample", "prepare", "label", "train", "evaluate")
+"""That `reproduce` can begin with."""
+
 _ROOT = Path(".")
 _Run = Callable[[argparse.Namespace], int]
 
@@ -110,6 +114,29 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--back", action="store_true", help="make the champion before this one champion again"
     )
+    lineage = verb("lineage", "where a version comes from, as a tree and as a picture", _lineage)
+    lineage.add_argument("model", metavar="MODEL", help=_VERSION)
+    lineage.add_argument("--svg", type=Path, help="the picture (default: below lineage/)")
+    reproduce = verb("reproduce", "make a version anew, and say what came out alike", _reproduce)
+    reproduce.add_argument("model", metavar="MODEL", help=_VERSION)
+    reproduce.add_argument("--into", type=Path, help="folder of the worktree")
+    reproduce.add_argument(
+        "--from", dest="first", choices=STAGES, help="the first stage that is run again"
+    )
+    reproduce.add_argument(
+        "--same-environment", action="store_true", help="with the libraries that are here"
+    )
+    reproduce.add_argument(
+        "--bound", type=float, default=0.01, help="metrics this close, relatively, count as equal"
+    )
+    compare = verb("compare", "versions or runs beside each other, frame by frame", _compare)
+    compare.add_argument("models", nargs="+", metavar="MODEL", help=f"{_VERSION}, or runs:/ID")
+    compare.add_argument("--out", type=Path, help="folder (default: below comparisons/)")
+    fetch = verb("fetch", "download a version and check every byte of it", _fetch)
+    fetch.add_argument("model", metavar="MODEL", help=_VERSION)
+    fetch.add_argument("--out", type=Path, required=True, help="folder to write")
+    gc = verb("gc", "what nothing points to, in runs, models, checkpoints and DVC's cache", _gc)
+    gc.add_argument("--sweep", action="store_true", help="remove it (default: only tell)")
 
     search = stage("search", "try params: trainings of a sampled space, compared on val", _search)
     search.add_argument("--trials", type=int, help="in all, instead of search.trials")
@@ -136,7 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("dataset", nargs="?", choices=DATASETS)
     preset = verb("preset", "write params.yaml from a preset", _preset)
     preset.add_argument("name", choices=_preset_names())
-    verb("demo", "the whole pipeline for both data sets, and where to look", _demo)
+    demo = verb("demo", "a page that shows what a model sees in a picture", _demo)
+    demo.add_argument("model", metavar="MODEL", help=f"a folder, or {_VERSION}")
+    demo.add_argument("--host", default="127.0.0.1")
+    demo.add_argument("--port", type=int, default=8000)
+    verb("tour", "the whole pipeline for both data sets, and where to look", _tour)
     verb("sync", "send what the tracking store missed while it was away", _sync)
     ui = verb("ui", "browse runs and models in MLflow", _ui)
     ui.add_argument("--port", type=int, default=5000)
@@ -191,9 +222,9 @@ def _prepare(arguments: argparse.Namespace) -> int:
 
 def _label(arguments: argparse.Namespace) -> int:
     params = load_params()
-    from symbio.label.run import run
+    from symbio.stages import label
 
-    run(params, arguments.dataset, _ROOT)
+    label(params, arguments.dataset, _ROOT)
     return 0
 
 
@@ -335,11 +366,59 @@ def _preset_names() -> list[str]:
     return sorted(path.stem for path in Path(__file__).with_name("presets").glob("*.yaml"))
 
 
-def _demo(arguments: argparse.Namespace) -> int:
-    load_params()
-    from symbio.demo import demo
+def _lineage(arguments: argparse.Namespace) -> int:
+    from symbio.lineage.run import run
 
-    return demo(_ROOT)
+    run(arguments.model, _ROOT, arguments.svg)
+    return 0
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    from symbio.reproduce.run import run
+
+    return run(
+        arguments.model,
+        _ROOT,
+        into=arguments.into,
+        first=arguments.first,
+        same_environment=arguments.same_environment,
+        bound=arguments.bound,
+    )
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.compare.run import run
+
+    run(params, arguments.models, _ROOT, arguments.out)
+    return 0
+
+
+def _fetch(arguments: argparse.Namespace) -> int:
+    from symbio.fetch.run import run
+
+    run(arguments.model, arguments.out, _ROOT)
+    return 0
+
+
+def _gc(arguments: argparse.Namespace) -> int:
+    from symbio.gc.run import run
+
+    run(_ROOT, arguments.sweep)
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from symbio.demo.run import run
+
+    return run(arguments.model, _ROOT, arguments.host, arguments.port)
+
+
+def _tour(arguments: argparse.Namespace) -> int:
+    load_params()
+    from symbio.tour import tour
+
+    return tour(_ROOT)
 
 
 def _sync(arguments: argparse.Namespace) -> int:

@@ -78,3 +78,16 @@ def test_registered_model_predicts(project: Path) -> None:
     with Image.open(project / "out/picture_depth.png") as depth:
         assert depth.size == (200, 120)
         assert depth.mode in ("I;16", "I")
+
+
+@pytest.mark.slow
+def test_a_registered_version_is_made_again_bit_by_bit(project: Path) -> None:
+    uri = "models:/symbio-nyu@candidate"
+    run(project, "symbio", "reproduce", uri, "--same-environment", "--into", "again")
+    report = json.loads((project / "again/report.json").read_text())
+    stages = ("sample", "prepare", "label", "train", "evaluate")
+    assert report["verdicts"] == dict.fromkeys(stages, "identical")
+    train = report["stages"]["train"]
+    assert train["same_weights"]
+    assert (train["num_steps"], train["parted"]) == (4, None)
+    assert report["differences"] == []

@@ -46,7 +46,7 @@ class DvcFailed(Exception):
     """What DVC wrote when it failed."""
 
 
-def pull(root: Path, targets: Sequence[str] = ()) -> tuple[str, ...]:
+def pull(root: Path, targets: Sequence[str] = (), remote: Remote | None = None) -> tuple[str, ...]:
     """Bring outputs that dvc.lock names from the remote, where they are not here already.
 
     Files that differ from dvc.lock and are saved nowhere else are left alone; so is what the remote
@@ -55,6 +55,7 @@ def pull(root: Path, targets: Sequence[str] = ()) -> tuple[str, ...]:
     Args:
         root: the project's folder.
         targets: stages or outputs; none: all of dvc.lock.
+        remote: another than the project's own.
 
     Returns:
         Outputs that are not here now.
@@ -63,7 +64,7 @@ def pull(root: Path, targets: Sequence[str] = ()) -> tuple[str, ...]:
         SymbioError: exit code 75: the remote is away, or DVC is locked, for too long; 2: it
             refuses, or no remote is configured.
     """
-    remote = _remote(root)
+    remote = remote or _remote(root)
     outs = _recorded(root, targets)
     if not outs:
         say(f"dvc.lock names no output of {' '.join(targets) or 'any stage'}: nothing to pull")
@@ -108,13 +109,15 @@ def _recorded(root: Path, targets: Sequence[str]) -> list[str]:
         raise SymbioError(f"{lock}: is not readable ({error}); `git checkout dvc.lock`") from error
     stages: dict[str, Any] = (read or {}).get("stages") or {}
     outs = {name: [one["path"] for one in stage.get("outs", [])] for name, stage in stages.items()}
-    wanted = outs.values() if not targets else (outs.get(one) or _out(outs, one) for one in targets)
+    found = (outs.get(one) or _out(root, outs, one) for one in targets)
+    wanted = found if targets else outs.values()
     return list(dict.fromkeys(path for paths in wanted for path in paths))
 
 
-def _out(outs: dict[str, list[str]], target: str) -> list[str]:
-    """`target` as an output; a stage that was never run has none."""
-    return [target] if any(target in paths for paths in outs.values()) else []
+def _out(root: Path, outs: dict[str, list[str]], target: str) -> list[str]:
+    """`target` as an output, or as added by hand; a stage that was never run has none."""
+    added = (root / f"{target}.dvc").is_file()
+    return [target] if added or any(target in paths for paths in outs.values()) else []
 
 
 def _pull(root: Path, remote: Remote, outs: Sequence[str]) -> bool:

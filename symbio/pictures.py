@@ -61,16 +61,33 @@ def overlay(image: Picture, classes: NDArray[np.integer], strength: float = 0.55
     return np.round(mixed).astype(np.uint8)
 
 
-def legend(classes: NDArray[np.integer], names: Sequence[str], width: int) -> Picture:
-    """A strip (h, width, 3) naming the classes present, most frequent first."""
+def legend(
+    classes: NDArray[np.integer],
+    names: Sequence[str],
+    width: int,
+    colours: Picture | None = None,
+    first: Sequence[int] = (),
+    lines: int | None = None,
+) -> Picture:
+    """A strip (h, width, 3) naming the classes present, most frequent first.
+
+    Args:
+        classes: any shape; 255 (ignore) is not named.
+        names: of the classes.
+        width: of the strip, pixels.
+        colours: (len(names), 3); None: the palette's.
+        first: classes to name before the others, in this order, whether they are present or not.
+        lines: how many, whatever there is to name; None: as many as that takes.
+    """
     counts = np.bincount(classes[classes != IGNORE].ravel(), minlength=len(names))
-    present = [int(c) for c in np.argsort(-counts) if counts[c]]
+    present = [int(c) for c in np.argsort(-counts, kind="stable") if counts[c]]
+    named = list(dict.fromkeys([*first, *present]))
     cell_w, cell_h = 130, 20
     columns = max(1, width // cell_w)
-    rows = max(1, -(-len(present) // columns))
+    rows = max(1, -(-len(named) // columns)) if lines is None else lines
     strip = np.full((rows * cell_h, width, 3), 255, np.uint8)
-    colours = class_palette()
-    for place, label in enumerate(present):
+    colours = class_palette() if colours is None else colours
+    for place, label in enumerate(named[: rows * columns]):
         x, y = place % columns * cell_w, place // columns * cell_h
         strip[y + 4 : y + 16, x + 4 : x + 18] = colours[label]
         _write(strip, names[label], x + 22, y + 15)

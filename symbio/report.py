@@ -90,6 +90,10 @@ class Report:
         text = html.escape(caption)
         self._parts.append(f"<figure>{svg}<figcaption>{text}</figcaption></figure>")
 
+    def element(self, markup: str) -> None:
+        """An element of any kind, whose own text is escaped."""
+        self._parts.append(markup)
+
     def write(self, path: Path) -> None:
         """Write the page, whole."""
         with whole_file(path) as aside:

@@ -1,8 +1,13 @@
-"""One frame in six pictures: image, truth, prediction, error, and semantics beside its labels."""
+"""One frame in six pictures: image, truth, prediction, error, and semantics beside its labels.
+
+Panels of one frame have one size and one scale of depth and of errors, whichever network made the
+prediction, and the labels' classes stand in one order: what changes is the prediction.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,7 +23,9 @@ from symbio.pictures import colour_classes, colour_depth, error_map, grid, label
 Picture = NDArray[np.uint8]
 
 _MAX_HEIGHT, _MAX_WIDTH = 240, 400
-_NEAREST_SHOWN_M = 0.5
+_SCALE_M = {"nyu": (0.5, 10.0), "kitti": (0.5, 80.0)}
+"""Ends of the colour scale, metres: the data set's, and not those of a network's own range."""
+_LEGEND_LINES = 3
 
 
 def panel(
@@ -26,7 +33,6 @@ def panel(
     source: Source,
     protocol: Protocol,
     key: str,
-    max_depth_m: float,
     device: torch.device | str,
 ) -> Picture:
     """Show what the network makes of one frame; predicts it anew. uint8 (h, w, 3)."""
@@ -41,53 +47,72 @@ def panel(
     error = _mean_of_cells(relative, valid, size)
     view = example.view
     image = example.picture[view.top : view.bottom, view.left : view.right]
-    # Truth and prediction share one scale, and so do all frames of all runs of a data set.
-    scale = (_NEAREST_SHOWN_M, max_depth_m)
+    near, far = _SCALE_M[source.prepared.header["dataset"]]
     depths = [
         labelled(resize_rgb(image, size), "image"),
-        labelled(colour_depth(_mean_of_cells(truth, valid, size), *scale), "depth: truth"),
-        labelled(colour_depth(_mean_of_cells(depth, depth == depth, size), *scale), "predicted"),
+        labelled(
+            colour_depth(_mean_of_cells(truth, valid, size), near, far),
+            f"depth: truth, red {near:g} m, blue {far:g} m",
+        ),
+        labelled(
+            colour_depth(_mean_of_cells(depth, depth == depth, size), near, far),
+            "depth: predicted, same colours",
+        ),
     ]
     error_picture = error_map(1.0 + error, known.astype(np.float32))
-    last_row = [labelled(error_picture, "error: white 0, red 50 % and more")]
-    last_row += _semantics(source, example, guess.classes, size)
+    shown = _Semantics.of(source, example, guess.classes)
+    last_row = [labelled(error_picture, "error: white 0, red 50 % and more"), *shown.pictures(size)]
     last_row += [np.full_like(last_row[0], 255)] * (3 - len(last_row))
     picture = grid([depths, last_row])
-    return _with_legend(picture, guess.classes, source.space.predicted.names)
+    return np.vstack([picture, shown.legend(picture.shape[1])])
 
 
-def _semantics(
-    source: Source, example: Example, classes: torch.Tensor | None, size: tuple[int, int]
-) -> list[Picture]:
+@dataclass(frozen=True, slots=True)
+class _Semantics:
     """Labels and prediction in one label space: the teacher's, or the truth's without one."""
-    if classes is None:
-        return []
-    predicted = classes[0].cpu().numpy()
-    if example.pseudo is not None:
-        labels, what, colours = example.pseudo, "classes: teacher", palette()
-    elif example.truth is not None:
-        labels, what, colours = example.truth, "classes: truth", palette(len(source.space.names))
-        predicted = source.space.from_predicted[predicted]
-    else:
-        return [_class_picture(predicted, size, palette(), "classes: predicted")]
-    seen = example.view.of(labels).numpy()
-    return [
-        _class_picture(seen, size, colours, what),
-        _class_picture(predicted, size, colours, "classes: predicted"),
-    ]
 
+    names: Sequence[str]
+    predicted: NDArray[np.uint8] | None
+    labels: NDArray[np.uint8] | None = None
+    what: str = ""
+    """Whose the labels are."""
 
-def _class_picture(
-    classes: NDArray[np.uint8], size: tuple[int, int], colours: Picture, text: str
-) -> Picture:
-    return labelled(colour_classes(resize_labels(classes, size), colours), text)
+    @classmethod
+    def of(cls, source: Source, example: Example, classes: torch.Tensor | None) -> _Semantics:
+        names = source.space.predicted.names
+        if classes is None:
+            return cls(names, None)
+        predicted = classes[0].cpu().numpy()
+        if example.pseudo is not None:
+            return cls(names, predicted, example.view.of(example.pseudo).numpy(), "teacher")
+        if example.truth is not None:
+            labels = example.view.of(example.truth).numpy()
+            in_space = source.space.from_predicted[predicted]
+            return cls(source.space.names, in_space, labels, "truth")
+        return cls(names, predicted)
 
+    def pictures(self, size: tuple[int, int]) -> list[Picture]:
+        """One a map of classes."""
+        maps = {f"classes: {self.what}": self.labels, "classes: predicted": self.predicted}
+        return [
+            labelled(colour_classes(resize_labels(classes, size), self._colours()), text)
+            for text, classes in maps.items()
+            if classes is not None
+        ]
 
-def _with_legend(picture: Picture, classes: torch.Tensor | None, names: Sequence[str]) -> Picture:
-    if classes is None:
-        return picture
-    strip = legend(classes[0].cpu().numpy(), names, picture.shape[1])
-    return np.vstack([picture, strip])
+    def legend(self, width: int) -> Picture:
+        """The labels' classes first, so that each stands where it does for other networks."""
+        if self.predicted is None:
+            nothing = np.array([], np.uint8)
+            return legend(nothing, self.names, width, lines=_LEGEND_LINES)
+        first: list[int] = []
+        if self.labels is not None:
+            counts = np.bincount(self.labels.ravel(), minlength=256)[: len(self.names)]
+            first = [int(label) for label in np.argsort(-counts, kind="stable") if counts[label]]
+        return legend(self.predicted, self.names, width, self._colours(), first, _LEGEND_LINES)
+
+    def _colours(self) -> Picture:
+        return palette(len(self.names))
 
 
 def _thumbnail_size(height: int, width: int) -> tuple[int, int]:

@@ -120,7 +120,7 @@ def _evaluate(task: Task, place: Place, device: torch.device, workers: int) -> d
     result.gather(device)
     metrics = _metrics(result, task, card) | {"constant_depth_m": constant_m}
     if place.first:
-        _write(task, result, metrics, predictors, max_depth_m, device)
+        _write(task, result, metrics, predictors, device)
     return metrics
 
 
@@ -129,11 +129,10 @@ def _write(
     result: Evaluation,
     metrics: dict[str, Any],
     predictors: Mapping[str, Predictor],
-    max_depth_m: float,
     device: torch.device,
 ) -> None:
     with whole_folder(task.report) as folder:
-        write_report(folder, result, metrics, predictors["trained"], max_depth_m, device)
+        write_report(folder, result, metrics, predictors["trained"], device)
     write_json(task.metrics, metrics)
     first = task.protocol.metrics[0]
     values = ", ".join(f"{kind} {_shown(metrics[kind][first])}" for kind in predictors)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from symbio.data.images import encode_png
 from symbio.evaluate.evaluate import Evaluation
+from symbio.evaluate.held_out import PICTURES, held_out, picture_name, save_picture
 from symbio.evaluate.metrics import METRICS, metric_named
 from symbio.evaluate.panels import panel
 from symbio.evaluate.predictors import Predictor
@@ -27,7 +26,7 @@ from symbio.progress import track
 from symbio.report import Report
 
 _FRAMES = 4
-"""Frames shown of each kind: always the same ones, the worst, the best."""
+"""Frames shown of the worst, and of the best."""
 _CLASSES_SHOWN = 40
 
 
@@ -36,17 +35,15 @@ def write_report(
     result: Evaluation,
     card: Mapping[str, Any],
     predict: Predictor,
-    max_depth_m: float,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Write report.html, its tables as CSV, protocol.json and the fixed frames' pictures.
+    """Write report.html, its tables as CSV, protocol.json and the held-out frames' pictures.
 
     Args:
         folder: where to write; must exist.
         result: the scores; predictor "trained" is the one that pictures and classes are of.
         card: the metrics file's content.
         predict: the trained network.
-        max_depth_m: end of the colour scale, metres.
         device: where `predict` is.
     """
     images, classes, ranges = per_image(result), per_class(result, "trained"), depth_ranges(result)
@@ -57,7 +54,7 @@ def write_report(
     report = Report(f"Evaluation of {card['dataset']}: {card['protocol']}, {card['split']}")
     report.text(result.protocol.summary + ".")
     _scores(report, result, card)
-    _frames(report, folder, result, predict, max_depth_m, device)
+    _frames(report, folder, result, predict, device)
     _ranges(report, ranges)
     _classes(report, classes)
     _measured(report, result, card)
@@ -138,31 +135,27 @@ def _frames(
     folder: Path,
     result: Evaluation,
     predict: Predictor,
-    max_depth_m: float,
     device: torch.device | str,
 ) -> None:
-    metric = result.protocol.metrics[0]
+    metric, prepared = result.protocol.metrics[0], result.source.prepared
     scores = result.scores["trained"]
     order, values = ranked(scores, metric), scores.depth.per_frame()
-    same = sorted(values, key=_hash)[:_FRAMES]
+    same = held_out(values)
     groups = {
         "The same frames for every model": same,
         "Worst frames": order[:_FRAMES],
         "Best frames": order[::-1][:_FRAMES],
     }
     wanted = list(dict.fromkeys(key for keys in groups.values() for key in keys))
-    pictures = {
-        key: panel(predict, result.source, result.protocol, key, max_depth_m, device)
+    panels = {
+        key: panel(predict, result.source, result.protocol, key, device)
         for key in track(wanted, "report pictures")
     }
-    (folder / "pictures").mkdir()
+    (folder / PICTURES).mkdir()
     for key in same:
-        (folder / "pictures" / f"{key}.png").write_bytes(encode_png(pictures[key]))
+        save_picture(folder / PICTURES, prepared, key, panels[key])
     for title, keys in groups.items():
         report.heading(title)
         for key in keys:
-            report.picture(pictures[key], f"{key}: {metric} {values[key][metric]:.4f}")
-
-
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+            name = picture_name(prepared, key)
+            report.picture(panels[key], f"{key} ({name}): {metric} {values[key][metric]:.4f}")

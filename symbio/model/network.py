@@ -119,8 +119,9 @@ class SymbioticNetwork(nn.Module):
     def _at_stride_4(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         image = image.contiguous(memory_format=torch.channels_last)
         shared = self.decoder(self.encoder(image))
-        # Padding ends here: nothing below sees it.
-        height, width = (-(-side // STRIDE) for side in image.shape[-2:])
+        # Padding ends here: nothing below sees it. (Rounded up without a negative number: divided
+        # by ONNX's operators, one would be rounded the other way.)
+        height, width = ((side + STRIDE - 1) // STRIDE for side in image.shape[-2:])
         shared = shared[..., :height, :width]
         depth = self.neck_depth(shared)
         if not self.params.semantics:

@@ -12,7 +12,7 @@ from symbio.errors import SymbioError
 MAX_PIXELS = 4_000_000
 """Of all pictures of one request: one of 2300 x 1700, or 13 of 640 x 480.
 
-MLflow's server parses JSON before the model sees it, at about 300 bytes and 1 microsecond a number.
+MLflow's server parses JSON before the model sees it: this many take it 12 s and 0.8 GiB.
 """
 
 

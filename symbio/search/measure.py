@@ -1,8 +1,8 @@
 """`python -m symbio.search.measure nyu --root TRIAL`: scores a trial's exported network by frames.
 
 One rank, under any launcher. Reads TRIAL/params.yaml (or SYMBIO_PARAMS), TRIAL/models/nyu and
-TRIAL/data, and writes TRIAL/frames.json (`symbio.search.frames`). Exit codes: 0 measured, 2 a
-user's mistake, 1 anything else.
+TRIAL/data, and writes TRIAL/frames.json (`symbio.search.frames`) and TRIAL/pictures/. Exit codes:
+0 measured, 2 a user's mistake, 1 anything else.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One rank of a measurement: its share of the frames; the first rank writes what all found.
 
-Protocol, view of a frame and arithmetic are those of `symbio evaluate`. Frames go through the
-network one by one, so that no number depends on which others are measured, or on how many ranks.
+Protocol, view of a frame, arithmetic and pictures are those of `symbio evaluate`. Frames go
+through the network one by one, so that no number depends on which others are measured, or on how
+many ranks.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from symbio.data.classes import maps_sha256
 from symbio.evaluate.accumulate import SemanticScores
 from symbio.evaluate.evaluate import Evaluation, Scores, score_together
 from symbio.evaluate.examples import Source
+from symbio.evaluate.held_out import PICTURES, held_out, save_picture
+from symbio.evaluate.panels import panel
 from symbio.evaluate.parallel import in_parallel, one_thread_an_operation
 from symbio.evaluate.predictors import Predictor, network_predictor
 from symbio.evaluate.protocol import Protocol
 from symbio.evaluate.rank import open_split
 from symbio.evaluate.run import task_of
+from symbio.files import whole_folder
 from symbio.model.saved import load_network
 from symbio.params import Params
 from symbio.progress import say
@@ -64,7 +68,8 @@ def measure(
         params: of the trial; they name the protocol. Size and depth range are the network's own.
         dataset: "nyu" or "kitti".
         root: the trial's folder.
-        place: which rank this is; the first one writes the file.
+        place: which rank this is; the first one writes the file, and `pictures/` of the held-out
+            frames of the test split.
         device: where the network runs; None: the GPU, or the CPU where there is none.
 
     Returns:
@@ -110,6 +115,8 @@ def _measured(
     splits = {
         split: work.score(source, keys, place, workers) for split, (source, keys) in sources.items()
     }
+    if place.first and "test" in sources:
+        work.draw(*sources["test"], root / PICTURES)
     source, _ = next(iter(sources.values()))
     return Frames(
         model=card["weights_sha256"],
@@ -163,6 +170,13 @@ class _Work:
     protocol: Protocol
     max_depth_m: float
     device: torch.device
+
+    def draw(self, source: Source, keys: list[str], folder: Path) -> None:
+        """Write the pictures of the held-out frames, by the names that every evaluation uses."""
+        with whole_folder(folder) as aside:
+            for key in held_out(keys):
+                picture = panel(self.predict, source, self.protocol, key, self.device)
+                save_picture(aside, source.prepared, key, picture)
 
     def score(self, source: Source, keys: list[str], place: Place, workers: int) -> SplitFrames:
         """Score the frames, this rank's share of them, and bring all shares together."""

@@ -38,11 +38,16 @@ class World:
 
 
 def write_world(
-    root: Path, dataset: str, sizes: list[tuple[int, int]] | None = None, frames: int = 5
+    root: Path,
+    dataset: str,
+    sizes: list[tuple[int, int]] | None = None,
+    frames: int = 5,
+    train: int = 0,
 ) -> World:
     """Frames of smooth depth with holes; every pixel of frame i is the grey level 10 * i.
 
-    Frame 1 has no depth at all. NYU frames have truth in 894 ids, KITTI's first one in label ids.
+    The last is of the split val, `train` before it are of train, all others of test. Frame 1 has no
+    depth at all. NYU frames have truth in 894 ids, KITTI's first one in label ids.
     """
     world = World(root, dataset)
     sizes = sizes or SIZES[dataset]
@@ -64,7 +69,8 @@ def write_world(
             members["truth.png"] = encode_png(world.truth[key])
         low, right = np.arange(height)[:, None] >= height // 2, np.arange(width) >= width // 3
         classes = np.where(low ^ right, 3, 5).astype(np.uint8)
-        split = "val" if number == frames - 1 else "test"
+        split = ("val" if number == frames - 1 else
+                 "train" if number >= frames - 1 - train else "test")  # fmt: skip
         images.add(split, key, members, {"height": height, "width": width, "source": key})
         confidence = np.full_like(classes, 200)
         planes = {"class.png": encode_png(classes), "confidence.png": encode_png(confidence)}

@@ -104,6 +104,11 @@ def test_frames_add_up_to_what_evaluate_says(trial: Path) -> None:
             assert value == pytest.approx(float(rows[key]["trained_abs_rel"]), rel=1e-5)
     assert test.classes["truth"].space == "nyu40"
     assert test.classes["pseudo"].space == "ade20k"
+    of_trial, of_evaluation = (
+        {path.name: path.read_bytes() for path in folder.iterdir()}
+        for folder in (trial / "pictures", trial / "reports" / "nyu" / "pictures")
+    )
+    assert of_trial == of_evaluation
 
 
 def test_of_the_training_split_as_many_frames_as_val_has_at_even_distances() -> None:
@@ -157,5 +162,6 @@ def test_two_ranks_write_the_same_bytes_as_one(trial: Path) -> None:
     environment = {PARAMS_VARIABLE: params.model_dump_json()}
     run_here("symbio.search.measure", ["nyu", "--root", str(trial)], 2, environment)
     assert (trial / FRAMES_FILE).read_bytes() == alone
+    assert len(list((trial / "pictures").iterdir())) == 4
     write_frames(trial / FRAMES_FILE, found)
     assert (trial / FRAMES_FILE).read_bytes() == alone

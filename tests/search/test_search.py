@@ -168,7 +168,11 @@ def test_a_search_that_is_stopped_goes_on_with_the_same_command(
     found = rows(root, f"select step, value from metrics {measured} order by step")
     assert found == [(trial["number"], pytest.approx(trial["score"])) for trial in trials]
     assert rows(root, "select status from runs where name = 'nyu'") == [("FINISHED",)]
-    assert len(list((root / "mlruns/artifacts").glob("**/study/best-params.yaml"))) == 1
+    stored = root / "mlruns/artifacts"
+    assert len(list(stored.glob("**/study/best-params.yaml"))) == 1
+    assert len(list(stored.glob("**/evaluation/frames.json"))) == 3
+    pictures = [path.name for path in stored.glob("**/evaluation/report/pictures/*.png")]
+    assert {pictures.count(name) for name in pictures} == {3}, "the same frames of each trial"
     assert sync(root) == 0
 
     # All trials have ended: nothing trains.

@@ -1,0 +1,1 @@
+"""Several networks side by side, where they were measured alike."""

@@ -9,8 +9,8 @@ from flows.errors import CommandFailed, TryAgain
 from flows.stage import run_verb
 from symbio.files import read_json
 from symbio.tracking.models import find_version
-from symbio.tracking.scores import WEIGHTS_TAG
 from symbio.tracking.store import experiment_name
+from symbio.tracking.training import WEIGHTS_TAG
 
 
 def ensure_registered(root: Path, dataset: str) -> dict[str, Any]:

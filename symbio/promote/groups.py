@@ -41,7 +41,7 @@ def interval_over_seeds(
     Raises:
         SymbioError: scores in the store are not those that were put there.
     """
-    identities = [_identity(version.tags) for version, _ in (candidate, champion)]
+    identities = [identity_of(version.tags) for version, _ in (candidate, champion)]
     for identity, (version, _) in zip(identities, (candidate, champion), strict=True):
         if identity is None:
             return f"{version.uri} does not say which configuration, data and seed it is of"
@@ -62,7 +62,7 @@ def interval_over_seeds(
     )
 
 
-def _identity(tags: Mapping[str, str]) -> Identity | None:
+def identity_of(tags: Mapping[str, str]) -> Identity | None:
     """Configuration and data; None where the tags do not say."""
     config, seed = tags.get(CONFIG_TAG), tags.get(SEED_TAG, "")
     data = tuple(
@@ -85,7 +85,7 @@ def _members(
     found = {_seed(version): _told(metric, of)}
     split, protocol = scores.metrics["split"], scores.metrics["protocol"]
     for other in sorted(known, key=lambda one: int(one.version), reverse=True):
-        if _identity(other.tags) != _identity(version.tags) or _seed(other) in found:
+        if identity_of(other.tags) != identity_of(version.tags) or _seed(other) in found:
             continue
         for one in scores_of(root, other, split, protocol):
             try:

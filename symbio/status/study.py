@@ -75,7 +75,9 @@ def studies_in(root: Path, dataset: str | None = None) -> list[StudyState]:
 
 
 def _study_in(folder: Path, known: dict[str, Any]) -> StudyState:
-    name, dataset, metric = folder.name, known["dataset"], known["metric"]
+    name, dataset, metric = folder.name, known["dataset"], str(known.get("metric", ""))
+    if "wanted" not in known:
+        return StudyState(name, dataset, "unknown", "result.json is of an older symbio", metric, [])
     try:
         trials = _trials_of(folder)
     except SymbioError as error:

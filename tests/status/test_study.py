@@ -108,3 +108,10 @@ def test_a_database_that_is_elsewhere_or_away_is_no_reason_to_fail(
     (elsewhere,) = studies_in(root)
     assert "set SYMBIO_STUDIES" in elsewhere.why
     assert not (root / "searches/nyu-mix" / DATABASE).exists()
+
+
+def test_a_study_of_an_older_symbio_is_unknown(root: Path) -> None:
+    write_json(root / "searches" / "nyu-mix" / "result.json", {"dataset": "nyu"})
+    (study,) = studies_in(root)
+    assert (study.name, study.state) == ("nyu-mix", "unknown")
+    assert "older" in study.why

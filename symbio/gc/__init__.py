@@ -1,0 +1,1 @@
+"""`symbio gc`: what no version, no branch and no run under way needs goes; the rest stays."""

@@ -2,7 +2,8 @@
 
     python -m infra.screenshots --out docs/figures
 
-PREFECT_API_URL and MLFLOW_TRACKING_URI say where; a train flow must have come to its end there.
+PREFECT_API_URL and MLFLOW_TRACKING_URI say where, MLFLOW_TRACKING_USERNAME and _PASSWORD as whom; a
+train flow must have come to its end there.
 Needs Chromium.
 """
 
@@ -103,6 +104,7 @@ def _mlflow(page: Page, dataset: str, out: Path) -> None:
         raise SystemExit(f"{address}: no version of {name} is registered")
     version = max(versions, key=lambda one: int(one.version))
     run = client.get_run(version.run_id).info
+    _log_in(page, address)
     page.open(f"{address}/#/")
     _need(page, "document.querySelectorAll('button').length > 0", "MLflow's first page")
     for key, value in _MLFLOW_VIEW.items():
@@ -117,6 +119,17 @@ def _mlflow(page: Page, dataset: str, out: Path) -> None:
     page.open(f"{address}/#/models/{quote(name)}/versions/{version.version}")
     _need(page, "document.body?.innerText.includes('Source Run')", "the version's page")
     _take(page, out / "mlflow-model.png")
+
+
+def _log_in(page: Page, address: str) -> None:
+    """Let the browser remember the account, where MLflow asks for one."""
+    account = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if account:
+        password = os.environ.get("MLFLOW_TRACKING_PASSWORD", "")
+        scheme, _, place = address.partition("://")
+        # Not MLflow's own page: one whose address holds a password may not ask for anything.
+        question = "api/2.0/mlflow/experiments/search?max_results=1"
+        page.open(f"{scheme}://{quote(account)}:{quote(password)}@{place}/{question}")
 
 
 def _need(page: Page, script: str, what: str) -> None:

@@ -87,6 +87,8 @@ def _summary(stack: Stack, took_s: float) -> str:
             f"  S3       {services['s3'].program.where}",
             f"  logs     {stack.state / 'logs'}",
             f"in another shell:  . {file}",
+            f"who only looks:    . {file}-reader",
+            f"logins of MLflow:  writer and reader, passwords in {stack.state / 'secrets.json'}",
             "stop with Ctrl-C",
         ]
     )

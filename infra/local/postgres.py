@@ -21,7 +21,7 @@ from infra.local.surroundings import STUDIES, plain
 from symbio.errors import SymbioError
 
 USER = "symbio"
-DATABASES = ("prefect", "mlflow")
+DATABASES = ("prefect", "mlflow", "mlflow_auth")
 """Of the servers, which log in as `USER`."""
 
 # Folder of the extensions that come with the platform; $system is PostgreSQL's own.

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.images.identities import identities
 from infra.local.health import answer
 from infra.local.ports import HOST, free_ports
 from infra.local.program import Launch
-from infra.local.secret import Secrets
+from infra.local.secret import Secrets, write_private
 from infra.local.surroundings import ARTIFACT_BUCKET, DATA_BUCKET, plain
 from symbio.errors import SymbioError
 
@@ -63,6 +64,7 @@ class ObjectStore:
             "filer.localSocket": folder / "filer.sock",
             "s3": "true",
             "s3.port": self.port,
+            "s3.config": self._who_may_what(),
             "s3.localSocket": folder / "s3.sock",
             "s3.iam": "false",
             "s3.autoCreateBucket": "false",
@@ -75,8 +77,6 @@ class ObjectStore:
             del flags["filer.localSocket"], flags["s3.localSocket"]
         inner = self.secrets.s3_inner
         environment = {
-            "AWS_ACCESS_KEY_ID": self.secrets.s3_key_id,
-            "AWS_SECRET_ACCESS_KEY": self.secrets.s3_secret,
             # The parts' own doors, of which the S3 one is only the front.
             "WEED_JWT_SIGNING_KEY": inner,
             "WEED_JWT_SIGNING_READ_KEY": inner,
@@ -113,6 +113,16 @@ class ObjectStore:
         except (BotoCoreError, ClientError):
             return False
         return True
+
+    def _who_may_what(self) -> Path:
+        """The file with the store's identities, made anew at each start."""
+        path = self.state / "s3" / "identities.json"
+        known = self.secrets
+        text = identities(
+            known.s3_key_id, known.s3_secret, known.s3_reader_key_id, known.s3_reader_secret
+        )
+        write_private(path, text)
+        return path
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Any]:

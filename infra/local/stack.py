@@ -24,12 +24,13 @@ from infra.local.program import Program
 from infra.local.s3 import ObjectStore
 from infra.local.secret import Secrets, write_private
 from infra.local.service import Service
-from infra.local.surroundings import clients, plain
+from infra.local.surroundings import clients, plain, readers
 from infra.local.worker import Worker
 from symbio.errors import SymbioError
 
 __all__ = ["Ports", "Stack"]
 
+_ENVIRONMENT, _READERS_ENVIRONMENT = "environment", "environment-reader"
 _LOOK_S = 0.5
 _BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _STEADY_S = 120.0
@@ -93,13 +94,13 @@ class Stack:
         self._failure = None
         try:
             # A platform that was killed left them.
-            self._environment_file.unlink(missing_ok=True)
+            self._forget_environments()
             unname_server(self.root)
             self.ports.check()
             self._secrets = Secrets.of(self.state)
             self.services = self._made(self._secrets, self._lock)
             self._start_services()
-            self._write_environment()
+            self._write_environments(self._secrets)
             if not name_server(self.root, self.environment()["PREFECT_API_URL"]):
                 self._tell(f"{self.root}/prefect.toml is somebody else's and stays as it is")
             for service in self.services.values():
@@ -115,7 +116,7 @@ class Stack:
         if self._lock is None:
             return
         self._stopping.set()
-        self._environment_file.unlink(missing_ok=True)
+        self._forget_environments()
         unname_server(self.root)
         for service in self.services.values():
             service.wanted = False
@@ -134,9 +135,9 @@ class Stack:
             raise SymbioError("the platform has not been started")
         return clients(self.ports, self._secrets)
 
-    @property
-    def _environment_file(self) -> Path:
-        return self.state / "environment"
+    def _forget_environments(self) -> None:
+        for name in (_ENVIRONMENT, _READERS_ENVIRONMENT):
+            (self.state / name).unlink(missing_ok=True)
 
     def _made(self, secrets: Secrets, held: int) -> dict[str, Service]:
         postgres = Postgres(self.state, self.ports.postgres, secrets)
@@ -210,9 +211,14 @@ class Stack:
             )
         self._tell(f"registered ({time.monotonic() - began:.0f} s): {done.stdout.strip()}")
 
-    def _write_environment(self) -> None:
-        lines = [f"export {name}={shlex.quote(text)}" for name, text in self.environment().items()]
-        write_private(self._environment_file, "\n".join(lines) + "\n")
+    def _write_environments(self, secrets: Secrets) -> None:
+        files = {
+            _ENVIRONMENT: self.environment(),
+            _READERS_ENVIRONMENT: readers(self.ports, secrets),
+        }
+        for file, variables in files.items():
+            lines = [f"export {name}={shlex.quote(text)}" for name, text in variables.items()]
+            write_private(self.state / file, "\n".join(lines) + "\n")
 
     def _keep(self, service: Service) -> None:
         """Start a service that died again: soon, then less and less often."""

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from infra.local.ports import HOST, Ports
 from infra.local.secret import Secrets
+from infra.tracking.accounts import READER, WRITER
 
 DATA_BUCKET = "symbio-data"
 ARTIFACT_BUCKET = "symbio-mlflow"
+_DVC_REMOTE = f"s3://{DATA_BUCKET}/dvc"
 STUDIES = "optuna"
 """Database of studies, and the role that owns it: workers of studies log in as this one."""
 
@@ -40,15 +42,15 @@ def plain(inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     return kept | _NOBODY_IS_TOLD | {"PYTHONUNBUFFERED": "1"}
 
 
-def s3_client(ports: Ports, secrets: Secrets) -> dict[str, str]:
+def s3_client(ports: Ports, key_id: str, secret: str) -> dict[str, str]:
     """What a client of the S3 store needs: where it is and with which keys."""
     url = f"http://{HOST}:{ports.s3}"
     return {
         "MLFLOW_S3_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL_S3": url,
-        "AWS_ACCESS_KEY_ID": secrets.s3_key_id,
-        "AWS_SECRET_ACCESS_KEY": secrets.s3_secret,
+        "AWS_ACCESS_KEY_ID": key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": "us-east-1",
     }
 
@@ -57,10 +59,28 @@ def clients(ports: Ports, secrets: Secrets) -> dict[str, str]:
     """What a client of the whole platform needs: a worker, its flows, another shell."""
     return {
         "PREFECT_API_URL": f"http://{HOST}:{ports.prefect}/api",
-        "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
-        **s3_client(ports, secrets),
-        "SYMBIO_DVC_REMOTE": f"s3://{DATA_BUCKET}/dvc",
+        **_mlflow_client(ports, WRITER, secrets.mlflow_writer),
+        **s3_client(ports, secrets.s3_key_id, secrets.s3_secret),
+        "SYMBIO_DVC_REMOTE": _DVC_REMOTE,
         # Without the password, which is nobody's business on a command line or in a message.
         "SYMBIO_STUDIES": f"postgresql+psycopg2://{STUDIES}@{HOST}:{ports.postgres}/{STUDIES}",
         "PGPASSWORD": secrets.studies_password,
+    }
+
+
+def readers(ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """What somebody needs who looks at runs, and uses models and data, but changes nothing."""
+    return {
+        **_mlflow_client(ports, READER, secrets.mlflow_reader),
+        **s3_client(ports, secrets.s3_reader_key_id, secrets.s3_reader_secret),
+        "SYMBIO_DVC_REMOTE": _DVC_REMOTE,
+    }
+
+
+def _mlflow_client(ports: Ports, account: str, password: str) -> dict[str, str]:
+    return {
+        "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
+        # Not in the address, which is shown.
+        "MLFLOW_TRACKING_USERNAME": account,
+        "MLFLOW_TRACKING_PASSWORD": password,
     }

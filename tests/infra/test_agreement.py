@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import fields
 from typing import Any
 
 import yaml
 
+from infra.images.identities import VARIABLES as identity_variables
+from infra.images.identities import identities
 from infra.local import postgres
 from infra.local.ports import Ports
 from infra.local.s3 import BUCKETS
@@ -14,6 +18,7 @@ from infra.local.secret import Secrets
 from infra.local.surroundings import DATA_BUCKET, STUDIES, clients, plain
 from infra.local.worker import POOL
 from infra.register.pools import KUBERNETES_POOL, POOLS
+from infra.tracking.accounts import PASSWORDS, WRITER
 from symbio.reach.settings import PATIENT_S3
 from tests.infra.files import FLOW_RUN, KUBERNETES, compose, manifests, one
 
@@ -82,7 +87,7 @@ def flow_run() -> dict[str, Any]:
 
 
 def test_flows_are_told_what_the_local_platform_tells_them() -> None:
-    told = clients(Ports(), Secrets("", "", "", "", ""))
+    told = clients(Ports(), Secrets(*[""] * len(fields(Secrets))))
     worker = service("worker")["environment"]
     kubernetes = configuration("symbio-servers") | {each["name"]: "" for each in flow_run()["env"]}
     assert set(told) | set(PATIENT_S3) <= set(worker)
@@ -121,7 +126,8 @@ def test_ports_databases_buckets_and_pools_are_the_local_ones() -> None:
     assert worker["SYMBIO_DVC_REMOTE"] == f"s3://{DATA_BUCKET}/dvc"
     assert f"--default-artifact-root=s3://{BUCKETS[1]}/" in service("mlflow")["command"]
     made = re.findall(r"CREATE DATABASE (\w+)", (KUBERNETES / "base/databases.sql").read_text())
-    assert {*postgres.DATABASES, STUDIES} == set(made) == {"prefect", "mlflow", "optuna"}
+    expected = {"prefect", "mlflow", "mlflow_auth", "optuna"}
+    assert {*postgres.DATABASES, STUDIES} == set(made) == expected
     assert f"--pool=${{SYMBIO_POOL:-{POOL}}}" in service("worker")["command"]
     assert f"--pool={KUBERNETES_POOL}" in container("Deployment", "worker")["args"]
     assert {POOL, KUBERNETES_POOL} <= set(POOLS)
@@ -141,10 +147,32 @@ def test_databases_are_named_alike_on_both_sides() -> None:
     ):
         url = "postgresql+psycopg2://mlflow@postgres:5432/mlflow"
         assert environment["MLFLOW_BACKEND_STORE_URI"] == url
-    local = clients(Ports(), Secrets("", "", "", "", ""))["SYMBIO_STUDIES"]
+        assert environment["SYMBIO_MLFLOW_ACCOUNTS"] == f"{url}_auth"
+    local = clients(Ports(), Secrets(*[""] * len(fields(Secrets))))["SYMBIO_STUDIES"]
     studies = local.replace(f"@127.0.0.1:{Ports().postgres}/", "@postgres:5432/")
     assert configuration("symbio-servers")["SYMBIO_STUDIES"] == studies
     assert service("worker")["environment"]["SYMBIO_STUDIES"] == studies
+
+
+def test_servers_know_their_accounts_alike() -> None:
+    ours = service("mlflow")["environment"]
+    theirs = container("Deployment", "mlflow")["env"]
+    for account, variable in PASSWORDS.items():
+        key = f"MLFLOW_{account.upper()}_PASSWORD"
+        assert ours[variable].startswith(f"${{{key}:?")
+        (found,) = (each for each in theirs if each["name"] == variable)
+        assert found["valueFrom"]["secretKeyRef"]["key"] == key
+    assert service("worker")["environment"]["MLFLOW_TRACKING_USERNAME"] == WRITER
+    # The S3 store's: the text that compose fills in, and what the script writes in Kubernetes.
+    text = compose()["configs"]["identities"]["content"]
+    values = re.findall(r'"(\$\{(\w+):\?[^}]*\})"', text)
+    assert tuple(name for _, name in values) == identity_variables
+    assert json.loads(text) == json.loads(identities(*(whole for whole, _ in values)))
+    mounted = {each["source"]: each["target"] for each in service("s3")["configs"]}
+    assert f"-s3.config={mounted['identities']}" in service("s3")["command"]
+    assert container("StatefulSet", "s3", "identities")["args"][-1] == mounted["identities"]
+    given = {each["name"] for each in container("StatefulSet", "s3", "identities")["env"]}
+    assert given == set(identity_variables)
 
 
 def test_who_trains_gets_the_password_of_studies_and_no_other_of_postgresql() -> None:
@@ -159,4 +187,5 @@ def test_who_trains_gets_the_password_of_studies_and_no_other_of_postgresql() ->
         assert given["PGPASSWORD"] == "OPTUNA_DB_PASSWORD"
         assert set(given.values()) == {
             "OPTUNA_DB_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+            "MLFLOW_WRITER_PASSWORD",
         }  # fmt: skip

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra.local.ports import free_ports
 from tests.infra.files import ROOT, compose
 
 KEYS = {"AWS_ACCESS_KEY_ID": "someone", "AWS_SECRET_ACCESS_KEY": "s3cr/t+x"}
+READER = {"S3_READER_KEY_ID": "somebody", "S3_READER_SECRET": 'r"d\\r'}
+CONFIG = "-s3.config=/etc/seaweedfs/identities.json"
 INNER = ("master.port", "volume.port", "filer.port")
 
 
@@ -33,15 +36,23 @@ def store(folder: Path, keys: Mapping[str, str]) -> Iterator[str]:
     port, *inner = free_ports(8)
     parts = (*INNER, *(f"{part}.port.grpc" for part in ("master", "volume", "filer", "s3")))
     moved = {"-dir=/data": f"-dir={folder}", "-s3.port=8333": f"-s3.port={port}"}
+    moved[CONFIG] = f"-s3.config={folder}/identities.json"
     command = [moved.get(flag, flag) for flag in service["command"]]
     command += [f"-{name}={number}" for name, number in zip(parts, inner, strict=True)]
     # Only on this machine, and for a test's few files.
     command = [flag.replace("0.0.0.0", "127.0.0.1") for flag in command]
     folder.mkdir()
+    if keys:
+        script = str(ROOT / "infra" / "images" / "identities.py")
+        made = [sys.executable, script, str(folder / "identities.json")]
+        subprocess.run(made, env={**plain(), **keys}, check=True, timeout=30)
+        assert (folder / "identities.json").stat().st_mode & 0o777 == 0o600
+    else:
+        command.remove(moved[CONFIG])
     weed = Path(sys.executable).with_name("weed")
     process = subprocess.Popen(
         [str(weed), *command],
-        env={**plain(), **keys},
+        env=plain(),
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -86,7 +97,7 @@ def make(url: str, keys: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
 
 
 def test_buckets_are_made_once_and_only_for_who_has_the_keys(tmp_path: Path) -> None:
-    with store(tmp_path / "s3", KEYS) as url:
+    with store(tmp_path / "s3", KEYS | READER) as url:
         first, second = make(url, KEYS), make(url, KEYS)
         assert first.returncode == second.returncode == 0, first.stderr
         assert first.stdout.count(": made") == second.stdout.count(": was there") == 2
@@ -97,6 +108,15 @@ def test_buckets_are_made_once_and_only_for_who_has_the_keys(tmp_path: Path) -> 
         )  # fmt: skip
         names = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
         assert names == {"symbio-data", "symbio-mlflow"}
+        reader = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1",
+            aws_access_key_id=READER["S3_READER_KEY_ID"],
+            aws_secret_access_key=READER["S3_READER_SECRET"],
+        )  # fmt: skip
+        client.put_object(Bucket="symbio-data", Key="a", Body=b"x")
+        assert reader.get_object(Bucket="symbio-data", Key="a")["Body"].read() == b"x"
+        with pytest.raises(ClientError, match="AccessDenied"):
+            reader.put_object(Bucket="symbio-data", Key="a", Body=b"y")
         wrong = make(url, KEYS | {"AWS_SECRET_ACCESS_KEY": "wrong"})
         assert wrong.returncode == 2
         assert url in wrong.stderr

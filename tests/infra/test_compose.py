@@ -164,7 +164,8 @@ def test_every_volume_network_and_config_is_defined() -> None:
             else:
                 assert (COMPOSE.parent / mount["source"]).resolve() == COMPOSE.parents[1]
         for config in service.get("configs", []):
-            assert (COMPOSE.parent / document["configs"][config["source"]]["file"]).is_file()
+            source = document["configs"][config["source"]]
+            assert "content" in source or (COMPOSE.parent / source["file"]).is_file()
         if "build" in service:
             context = COMPOSE.parent / service["build"]["context"]
             assert (context / service["build"]["dockerfile"]).is_file()

@@ -1,4 +1,4 @@
-"""databases.sql, by a real PostgreSQL: three databases that do not know each other."""
+"""databases.sql, by a real PostgreSQL: databases of three owners that do not know each other."""
 
 from __future__ import annotations
 
@@ -104,10 +104,12 @@ def test_every_database_has_an_owner_that_no_other_lets_in(server: Server) -> No
     assert done.returncode == 0, done.stderr
     for name, password in PASSWORDS.items():
         user = name.removesuffix("_DB_PASSWORD").lower()
-        server.connect(user, password, user)
         with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
             server.connect(user, password + "x", user)
-        for other in {"prefect", "mlflow", "optuna", "postgres"} - {user}:
+        own = {user, "mlflow_auth"} if user == "mlflow" else {user}
+        for database in own:
+            server.connect(user, password, database)
+        for other in {"prefect", "mlflow", "mlflow_auth", "optuna", "postgres"} - own:
             with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
                 server.connect(user, password, other)
     with psycopg2.connect(

@@ -17,7 +17,7 @@ GUIDE = ROOT / "docs" / "cluster.md"
 def test_the_example_holds_names_only() -> None:
     lines = (INFRA / "secrets.env.example").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == [f"{name}=" for name in SECRETS]
-    assert len(SECRETS) == 6
+    assert len(SECRETS) == 12
 
 
 def test_the_guide_s_command_fills_it(tmp_path: Path) -> None:

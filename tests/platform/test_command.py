@@ -70,7 +70,9 @@ def test_killed_started_again_and_stopped(project: Path) -> None:
         assert f"PID {first.process.pid}" in refused.stderr
 
         api = first.environment["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments"
-        made = answer(f"{api}/create", {"name": "kept"})
+        login = ("writer", first.environment["MLFLOW_TRACKING_PASSWORD"])
+        assert answer(f"{api}/create", {"name": "kept"}) is None, "without a login"
+        made = answer(f"{api}/create", {"name": "kept"}, login)
         family = first.family()
         assert len(family) > 10
         first.process.kill()
@@ -81,17 +83,17 @@ def test_killed_started_again_and_stopped(project: Path) -> None:
         second = _Platform(project)
         second.wait()
         # The same keys: a shell or another machine that has them goes on.
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"):
             assert second.environment[name] == first.environment[name]
         api = second.environment["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments"
-        kept = answer(f"{api}/get-by-name?experiment_name=kept")
+        kept = answer(f"{api}/get-by-name?experiment_name=kept", login=login)
         assert kept["experiment"]["experiment_id"] == made["experiment_id"]
 
         family = second.family()
         second.process.send_signal(signal.SIGTERM)
         assert second.process.wait(45) == 0, second.output.read_text()
         assert not living(family)
-        assert not (project / ".platform/environment").exists()
+        assert not list((project / ".platform").glob("environment*"))
     finally:
         for platform in filter(None, (first, second)):
             platform.process.kill()

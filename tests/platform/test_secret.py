@@ -16,7 +16,7 @@ from infra.local.prefect import Prefect
 from infra.local.s3 import ObjectStore
 from infra.local.secret import Secrets, write_private
 from infra.local.service import Service
-from infra.local.surroundings import clients, plain
+from infra.local.surroundings import clients, plain, readers
 from infra.local.worker import Worker
 from symbio.errors import SymbioError
 
@@ -41,11 +41,14 @@ def test_a_platform_from_before_studies_gets_a_password_for_them_and_keeps_it(
 ) -> None:
     made = asdict(Secrets.of(tmp_path))
     added = made.pop("studies_password")
+    reader = made.pop("mlflow_reader")
     (tmp_path / "secrets.json").write_text(json.dumps(made))
     (tmp_path / "postgres").mkdir()
     again = Secrets.of(tmp_path)
     assert again.postgres_password == made["postgres_password"]
     assert again.studies_password != added
+    assert again.mlflow_reader not in (reader, again.mlflow_writer)
+    assert len(set(asdict(again).values())) == len(asdict(again))
     assert Secrets.of(tmp_path) == again
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
 
@@ -79,7 +82,8 @@ def test_no_command_line_holds_a_secret(tmp_path: Path) -> None:
         os.close(kept)
     launches.append(postgres.prepare())
     hidden = [secrets.postgres_password, secrets.s3_secret, secrets.s3_inner]
-    hidden += [secrets.studies_password]
+    hidden += [secrets.studies_password, secrets.s3_reader_secret, secrets.mlflow_admin]
+    hidden += [secrets.mlflow_writer, secrets.mlflow_reader, secrets.mlflow_signing]
     for launch in launches:
         assert not [text for text in hidden if text in " ".join(launch.command)]
     # The administrator's password is in no variable either: only in a file for its owner.
@@ -115,4 +119,17 @@ def test_clients_get_addresses_keys_and_the_dvc_remote(tmp_path: Path) -> None:
     assert given["SYMBIO_DVC_REMOTE"] == "s3://symbio-data/dvc"
     assert given["SYMBIO_STUDIES"] == "postgresql+psycopg2://optuna@127.0.0.1:4/optuna"
     assert given["PGPASSWORD"] == secrets.studies_password
+    assert given["MLFLOW_TRACKING_USERNAME"] == "writer"
+    assert given["MLFLOW_TRACKING_PASSWORD"] == secrets.mlflow_writer
     assert secrets.postgres_password not in str(given)
+    assert secrets.mlflow_admin not in str(given)
+
+
+def test_readers_get_nothing_that_writes(tmp_path: Path) -> None:
+    secrets = Secrets.of(tmp_path)
+    given = readers(Ports(1, 2, 3, 4), secrets)
+    assert given.keys() < clients(Ports(1, 2, 3, 4), secrets).keys()
+    own = {"s3_reader_key_id", "s3_reader_secret", "mlflow_reader"}
+    told = {name for name, text in asdict(secrets).items() if text in given.values()}
+    assert told == own
+    assert not {"PREFECT_API_URL", "PGPASSWORD"} & given.keys()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shlex
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -54,7 +56,7 @@ def stack(
             family = set(psutil.Process().children(recursive=True)) - others
             yield stack
     assert not living(family), "the platform left processes behind"
-    assert not (stack.state / "environment").exists()
+    assert not list(stack.state.glob("environment*"))
     assert stack.ports == Ports(
         **{name: _free(getattr(stack.ports, name)) for name in Ports.__slots__}
     )
@@ -110,7 +112,12 @@ def test_a_run_goes_through_the_worker_into_database_and_store(stack: Stack) -> 
     mlflow = stack.environment()["MLFLOW_TRACKING_URI"]
     run_id = artifacts.split("/")[-2]
     page = f"{mlflow}/get-artifact?path=note.txt&run_uuid={run_id}"
-    with urllib.request.urlopen(page, timeout=10) as response:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(page, timeout=10)
+    secrets = Secrets.of(stack.state)
+    login = base64.b64encode(f"reader:{secrets.mlflow_reader}".encode()).decode()
+    asked = urllib.request.Request(page, headers={"Authorization": f"Basic {login}"})
+    with urllib.request.urlopen(asked, timeout=10) as response:
         assert response.read() == b"forty-two"
 
     # Prefect too keeps its state in PostgreSQL, and each worker fills in its own folder.
@@ -138,6 +145,34 @@ def test_the_store_has_both_buckets_and_checks_signatures(stack: Stack) -> None:
         with pytest.raises(ClientError) as refusal:
             client.get_object(Bucket="symbio-data", Key="kept")
         assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_a_reader_of_the_store_changes_nothing_there(stack: Stack) -> None:
+    from botocore.exceptions import ClientError
+
+    secrets = Secrets.of(stack.state)
+    _s3(stack).put_object(Bucket="symbio-mlflow", Key="seen", Body=b"x")
+    reader = _s3(
+        stack,
+        aws_access_key_id=secrets.s3_reader_key_id,
+        aws_secret_access_key=secrets.s3_reader_secret,
+    )
+    assert reader.get_object(Bucket="symbio-mlflow", Key="seen")["Body"].read() == b"x"
+    listed = reader.list_objects_v2(Bucket="symbio-mlflow")["Contents"]
+    assert "seen" in {one["Key"] for one in listed}
+    where = {"Bucket": "symbio-mlflow", "Key": "seen"}
+    for change in (
+        lambda: reader.put_object(**where, Body=b"y"),
+        lambda: reader.delete_object(**where),
+        lambda: reader.copy_object(**where | {"Key": "copy"}, CopySource=where),
+        lambda: reader.create_multipart_upload(**where),
+        lambda: reader.create_bucket(Bucket="mine"),
+        lambda: reader.delete_bucket(Bucket="symbio-data"),
+    ):
+        with pytest.raises(ClientError) as refusal:
+            change()
+        assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert reader.get_object(**where)["Body"].read() == b"x"
 
 
 def test_a_failed_run_is_told_of(stack: Stack, receiver: Receiver) -> None:
@@ -204,6 +239,8 @@ def test_registering_again_changes_nothing(stack: Stack) -> None:
 def test_secrets_are_in_no_log_and_no_command_line(stack: Stack) -> None:
     secrets = Secrets.of(stack.state)
     hidden = [secrets.postgres_password, secrets.s3_secret, secrets.s3_inner]
+    hidden += [secrets.mlflow_admin, secrets.mlflow_writer, secrets.mlflow_reader]
+    hidden += [secrets.mlflow_signing, secrets.s3_reader_secret]
     seen = [path.read_text(errors="replace") for path in (stack.state / "logs").iterdir()]
     seen += [" ".join(one.cmdline()) for one in psutil.Process().children(recursive=True)]
     assert len(seen) > 15
@@ -217,6 +254,15 @@ def test_another_shell_gets_everything_from_one_file(stack: Stack) -> None:
     done = subprocess.run(["sh", "-c", script], env={}, capture_output=True, text=True, timeout=10)
     shell = dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
     assert stack.environment().items() <= shell.items()
+
+
+def test_readers_have_a_file_of_their_own(stack: Stack) -> None:
+    path = stack.state / "environment-reader"
+    assert path.stat().st_mode & 0o777 == 0o600
+    secrets = Secrets.of(stack.state)
+    assert secrets.mlflow_reader in path.read_text()
+    assert secrets.mlflow_writer not in path.read_text()
+    assert secrets.s3_secret not in path.read_text()
 
 
 def test_a_second_platform_in_the_same_place_is_refused(stack: Stack) -> None:

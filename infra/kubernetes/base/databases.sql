@@ -1,4 +1,4 @@
--- The databases of the platform, each with an owner of its own that no other database lets in. Run once, by
+-- The databases of the platform, each server's with an owner of its own that no other's lets in. Run once, by
 -- psql, when the server's folder is empty; passwords come from the environment.
 \set ON_ERROR_STOP on
 \getenv prefect_password PREFECT_DB_PASSWORD
@@ -17,8 +17,9 @@ CREATE ROLE optuna LOGIN PASSWORD :'optuna_password';
 
 CREATE DATABASE prefect OWNER prefect;
 CREATE DATABASE mlflow OWNER mlflow;
+CREATE DATABASE mlflow_auth OWNER mlflow;
 CREATE DATABASE optuna OWNER optuna;
-REVOKE ALL ON DATABASE prefect, mlflow, optuna, postgres FROM PUBLIC;
+REVOKE ALL ON DATABASE prefect, mlflow, mlflow_auth, optuna, postgres FROM PUBLIC;
 
 -- Prefect's migrations ask for it; making it here needs no rights of theirs.
 \connect prefect

@@ -1,0 +1,1 @@
+"""The MLflow server with logins: `python -m infra.tracking`, as `mlflow server`."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+from tests.examined_once import examined_once
 
 # Before torch is imported: see symbio.cli.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -31,3 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(_HERE / name) for name in _TIMED):
             item.add_marker(pytest.mark.timed)
+
+
+@pytest.fixture(autouse=True)
+def _examined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks of the same weights are measured and exported once, however often they register."""
+    # Where nothing has imported it, nothing registers in this process.
+    register = sys.modules.get("symbio.register.register")
+    if register is not None:
+        monkeypatch.setattr(register, "examine", examined_once)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from symbio.blocks import Block, Heading, Points, Table, Text
 from symbio.data.classes import ClassSpace
 from symbio.data.images import decode_rgb
 from symbio.errors import SymbioError
@@ -20,9 +21,8 @@ from symbio.evaluate.metrics import metric_named
 from symbio.evaluate.paired import RESAMPLES, SEED, Interval
 from symbio.model.saved import spoken
 from symbio.register.usage import usage
+from symbio.rendering import add_to, markdown_of
 from symbio.report import Report
-from symbio.search.page.blocks import Block, Heading, Points, Table, Text
-from symbio.search.page.render import add_to, markdown_of
 
 DESCRIPTION_LIMIT = 5000
 """Characters of a version's description: PostgreSQL refuses more in MLflow's table."""

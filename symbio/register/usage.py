@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from symbio.blocks import Block, Heading, Listing, Text
 from symbio.model.saved import spoken
-from symbio.search.page.blocks import Block, Heading, Listing, Text
 
 
 def usage(name: str, card: Mapping[str, Any], onnx: bool) -> Iterator[Block]:

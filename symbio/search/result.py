@@ -130,9 +130,9 @@ class Result:
 
     def write(self, folder: Path) -> None:
         """Write the files of the study, each whole."""
+        from symbio.rendering import html_of, markdown_of
         from symbio.search.page.answer import answer
         from symbio.search.page.evidence import evidence_of
-        from symbio.search.page.render import html_of, markdown_of
 
         evidence = evidence_of(self)
         write_json(folder / JSON_FILE, {**self._as_dict(), **evidence.as_dict()})

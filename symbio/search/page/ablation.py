@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from symbio.search.page.blocks import Block, Drawing, Heading, Table, Text
+from symbio.blocks import Block, Drawing, Heading, Table, Text
 from symbio.search.page.forest import forest
 from symbio.search.page.gap import SPLITS, gap
 from symbio.search.page.learning import variant_curves

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symbio.blocks import Block
 from symbio.search.page.ablation import ablation_blocks
-from symbio.search.page.blocks import Block
 from symbio.search.page.closing import closing_blocks
 from symbio.search.page.search import search_blocks
 

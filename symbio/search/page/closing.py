@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from symbio.search.page.blocks import Block, Heading, Listing, Points, Table, Text
+from symbio.blocks import Block, Heading, Listing, Points, Table, Text
 from symbio.search.page.values import counted, duration, told
 from symbio.search.result import (
     FAILED,

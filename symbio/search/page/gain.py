@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbio.search.page.blocks import Block, Heading, Table, Text
+from symbio.blocks import Block, Heading, Table, Text
 from symbio.search.page.evidence import SPLITS
 from symbio.search.page.opening import arrow
 from symbio.search.page.values import between, change, changes_told, counted, signed, told

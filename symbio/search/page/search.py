@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbio.search.page.blocks import Block, Drawing, Heading, Table, Text
+from symbio.blocks import Block, Drawing, Heading, Table, Text
 from symbio.search.page.front import front
 from symbio.search.page.gain import best_answer, front_answer, gain_blocks
 from symbio.search.page.history import history

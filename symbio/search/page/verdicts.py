@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from symbio.search.page.blocks import Text
+from symbio.blocks import Text
 from symbio.search.page.values import between, change, counted, signed
 from symbio.search.statistics.compare import BETTER, FEWEST_SEEDS, WORSE, Compared, Comparison
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from symbio.blocks import Block, Drawing, Heading, Listing, Points, Table, Text
 from symbio.report import Report
-from symbio.search.page.blocks import Block, Drawing, Heading, Listing, Points, Table, Text
 
 
 def markdown_of(title: str, blocks: Sequence[Block]) -> str:

@@ -87,14 +87,14 @@ def against_champion(
     else:
         beyond_noise = interval.low > 0
         where = f"{interval.low:.4g} to {interval.high:.4g} over {interval.num_frames} frames"
-        judged = "it is more than noise" if beyond_noise else "it may be noise (needs all above 0)"
+        judged = _judged(interval.low, interval.high, "noise")
         reasons.append(f"the gain's 95 % interval is {where}: {judged}")
     beyond_seeds = True
     if isinstance(seeds, str):
         reasons.append(f"whether it is more than the luck of the seed is not known: {seeds}")
     else:
         beyond_seeds = seeds.low > 0
-        reasons.append(_told_of_seeds(seeds, beyond_seeds))
+        reasons.append(_told_of_seeds(seeds))
     guards = []
     for name, allowed in sorted(params.no_loss_beyond.items()):
         guard = _compared(name, mine, theirs, allowed)
@@ -143,12 +143,21 @@ def _told(one: Comparison, verb: str, rule: str) -> str:
     return f"{one.metric} {values}{share} ({rule}): {'holds' if one.holds else 'does not hold'}"
 
 
-def _told_of_seeds(seeds: SeedInterval, holds: bool) -> str:
-    judged = "it is more than the luck of the seed" if holds else "it may be the luck of the seed"
+def _judged(low: float, high: float, luck: str) -> str:
+    """What an interval of the gain says."""
+    if low > 0:
+        return f"it is more than {luck}"
+    if high < 0:
+        return f"it is a loss, and more than {luck}"
+    return f"it may be {luck} (needs all above 0)"
+
+
+def _told_of_seeds(seeds: SeedInterval) -> str:
+    judged = _judged(seeds.low, seeds.high, "the luck of the seed")
     return (
         f"over seeds {_told_group(seeds.candidate)} against {_told_group(seeds.champion)}: the "
         f"gain's 95 % interval is {seeds.low:.4g} to {seeds.high:.4g} by the scatter "
-        f"{seeds.spread}: {judged}{'' if holds else ' (needs all above 0)'}"
+        f"{seeds.spread}: {judged}"
     )
 
 

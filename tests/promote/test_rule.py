@@ -115,3 +115,17 @@ def test_the_names_in_params_are_those_of_the_metrics() -> None:
     semantic = {name.removeprefix("truth_") for name in names - depth}
     assert depth | semantic == METRICS.keys()
     assert not depth & semantic
+
+
+@pytest.mark.parametrize(
+    ("interval", "said"),
+    [
+        (SURE, "it is more than noise"),
+        (UNSURE, "it may be noise (needs all above 0)"),
+        (Interval(-0.03, -0.01, -0.02, 100), "it is a loss, and more than noise"),
+    ],
+)
+def test_what_an_interval_says(interval: Interval, said: str) -> None:
+    mine, theirs = scores(abs_rel=0.18), scores(abs_rel=0.2)
+    verdict = against_champion(rule(), mine, theirs, interval, ONE_SEED)
+    assert any(reason.endswith(said) for reason in verdict.reasons), verdict.reasons

@@ -26,6 +26,9 @@ from symbio.tracking.scores import METRICS_TAG, store_scores
 from symbio.tracking.store import experiment_name
 from symbio.tracking.training import WEIGHTS_TAG
 
+_OF_THE_RUN = ("symbio.key", "symbio.run_before", "symbio.stage", "symbio.state")
+"""Tags that say nothing about the model."""
+
 
 def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
     """Register the trained and evaluated network of a data set as `symbio-{d}`.
@@ -50,7 +53,11 @@ def run(params: Params, dataset: str, root: Path = Path(".")) -> dict[str, Any]:
             log_evaluation(root, dataset)
         # By these it is compared when it is to be promoted.
         store_scores(root, run_id, metrics, root / "reports" / dataset, root / "dvc.lock")
-        lineage = {k: v for k, v in run_tags(root, run_id).items() if k.startswith("symbio.")}
+        lineage = {
+            key: value
+            for key, value in run_tags(root, run_id).items()
+            if key.startswith("symbio.") and key not in _OF_THE_RUN
+        }
         version = register(dataset, root, run_id, lineage)
         log_lineage(root, version)
     entry = {

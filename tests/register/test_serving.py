@@ -27,6 +27,7 @@ from symbio.params import Params
 from symbio.predict.run import run as predict
 from symbio.register.run import run as register
 from symbio.tracking import tracking_uri
+from tests.examined_once import examined_once
 from tests.register.conftest import put_project
 
 pytestmark = pytest.mark.slow
@@ -63,11 +64,14 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Path:
-    """A project with a registered model."""
+def project(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Iterator[Path]:
+    """A project with a registered model, and no tracking server as long as it is used."""
     root = put_project(tmp_path_factory.mktemp("served") / "a project")
-    register(params, "nyu", root)
-    return root
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patched.setattr("symbio.register.register.examine", examined_once)
+        register(params, "nyu", root)
+        yield root
 
 
 @pytest.fixture(scope="module")

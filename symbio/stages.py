@@ -23,12 +23,12 @@ def train(params: Params, dataset: str, root: Path, settings: Settings, resume: 
         SymbioError: the run failed; `exit_code` is 75 if the same command continues it.
     """
     from symbio.lineage.collect import collect
-    from symbio.ranks.heartbeat import hosts_of
     from symbio.ranks.launch import expected_ranks
     from symbio.ranks.settings import num_threads
     from symbio.tracking.record import KILLED
     from symbio.tracking.training import tracked_training
     from symbio.train.paths import Paths
+    from symbio.train.records.journal import machines_of
     from symbio.train.run import join, run
 
     if settings.node_rank > 0:
@@ -41,7 +41,7 @@ def train(params: Params, dataset: str, root: Path, settings: Settings, resume: 
         if summary["model"] is None:
             tracked.finish(KILLED)
         else:
-            tracked.made(Path(summary["model"]), hosts_of(Paths(root, dataset).run))
+            tracked.made(Path(summary["model"]), *machines_of(Paths(root, dataset).run))
     return int(summary["exit_code"])
 
 

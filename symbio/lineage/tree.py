@@ -224,6 +224,9 @@ def _training(record: Recorded, history: History, sources: tuple[str, ...]) -> N
 
 def _devices(record: Recorded) -> list[str]:
     """What it trained on, alike ones once with their number."""
+    if HOSTS_TAG in record.version.tags:
+        # The ranks themselves said so.
+        return [record.version.tags["symbio.devices"]]
     devices = record.lineage.get("devices") or [record.version.tags.get("symbio.devices", "")]
     counts = Counter(map(str, devices))
     return [one if count == 1 else f"{count} x {one}" for one, count in counts.items()]

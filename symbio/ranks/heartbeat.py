@@ -96,11 +96,6 @@ def read_heartbeats(folder: Path) -> list[Found]:
     return sorted(found, key=lambda one: one.beat.rank)
 
 
-def hosts_of(run: Path) -> list[str]:
-    """Names of the hosts that the ranks of a run last beat on, in alphabetical order."""
-    return sorted({found.beat.host for found in read_heartbeats(ranks_folder(run))})
-
-
 def filesystem_now(folder: Path) -> float:
     """The time by the clock of `folder`'s filesystem; where it cannot be written, the host's."""
     try:

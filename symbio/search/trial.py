@@ -30,7 +30,7 @@ from symbio.tell import TELL_VARIABLE
 from symbio.tracking.record import KILLED, RunRecord
 from symbio.train.best import FOLDER as BEST
 from symbio.train.paths import Paths
-from symbio.train.records.journal import read_lines
+from symbio.train.records.journal import machines_of, read_lines
 
 if TYPE_CHECKING:
     import optuna
@@ -103,7 +103,8 @@ class Trainer:
             if summary["stopped"]:
                 self.on_stop()
             if summary["model"] is not None:
-                tracked.made(Path(summary["model"]))
+                machines = machines_of(Paths(folder, dataset).run)
+                tracked.made(Path(summary["model"]), *machines)
                 # Within the run: what is measured is among its artifacts.
                 self._measured(trial, params, folder, summary["selected"]["scores"])
         if summary["state"] == "abandoned":

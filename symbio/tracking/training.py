@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from symbio.tracking.store import experiment_name, tracking_uri
 LOG_FILE = "tracking.log"
 WEIGHTS_TAG = "symbio.weights_sha256"
 """Of a training run: the weights that it exported. Of a version: its weights."""
-HOSTS_TAG = "symbio.hosts"
+HOSTS_TAG, DEVICES_TAG = "symbio.hosts", "symbio.devices"
 _OF_OTHER_VERBS = ("search", "ablations", "promote")
 """Sections of params.yaml that no training reads."""
 SEND_EVERY_S = 5.0
@@ -113,15 +114,26 @@ class TrainingRun:
         _behind[:] = [one for one in _behind if one[0]._process.poll() != 0]
         _behind.append((self, status))
 
-    def made(self, model_folder: Path, hosts: Sequence[str] = ()) -> None:
-        """Note which weights the run has exported, and on which hosts; before the block ends.
+    def made(
+        self, model_folder: Path, hosts: Sequence[str] = (), devices: Sequence[str] = ()
+    ) -> None:
+        """Note which weights the run has exported; before the block ends.
 
         The run is found by them again: the model's folder holds nothing that differs between two
         runs of the same training.
+
+        Args:
+            model_folder: the exported network's.
+            hosts: that it was trained on.
+            devices: of its ranks, one a rank.
         """
         card = read_json(model_folder / "model.json", "an exported network's description")
         tags = {WEIGHTS_TAG: str(card["weights_sha256"])}
-        note_made(self.folder, tags | ({HOSTS_TAG: ", ".join(hosts)} if hosts else {}))
+        if hosts:
+            tags[HOSTS_TAG] = ", ".join(hosts)
+        if devices:
+            tags[DEVICES_TAG] = ", ".join(f"{n} x {one}" for one, n in Counter(devices).items())
+        note_made(self.folder, tags)
 
     def _see_off(self, status: str) -> None:
         """Wait for the uploader, and say so if the store has not got everything."""

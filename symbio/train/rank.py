@@ -69,7 +69,7 @@ def train_rank(
     start_bytes = bytes_now(device)
     network = chosen_network(params, dataset)
     group.join(place, device)
-    preflight(facts_of(params, paths, resume, network, place, device), paths, place)
+    ranks = preflight(facts_of(params, paths, resume, network, place, device), paths, place)
     with contextlib.ExitStack() as held:
 
         def claim_folder() -> tuple[str, bool]:
@@ -96,6 +96,10 @@ def train_rank(
         pulse.beat("opening")
         session = open_session(params, paths, network, place, device, stop, folder, identity, pulse)
         held.callback(session.batches.close)
+        if session.journal is not None:
+            session.journal.machines(
+                session.state.step, [one.host for one in ranks], [one.device for one in ranks]
+            )
         if session.trace is not None:
             held.callback(session.trace.close)
         if place.first:

@@ -72,7 +72,7 @@ def exported(root: Path) -> Path:
 def test_a_training_and_what_follows_it(project: Path, lineage: Lineage) -> None:
     with tracked_training(project, "nyu", lineage) as run:
         train(run, range(1, 8))
-        run.made(exported(project), ["a", "b"])
+        run.made(exported(project), ["a", "b"], ["cpu", "cpu", "gpu"])
     record = read_record(run.folder)
     assert (record.status, record.stored) == ("FINISHED", True)
 
@@ -91,6 +91,7 @@ def test_a_training_and_what_follows_it(project: Path, lineage: Lineage) -> None
 
     assert stored.data.tags["symbio.weights_sha256"] == WEIGHTS
     assert stored.data.tags["symbio.hosts"] == "a, b"
+    assert stored.data.tags["symbio.devices"] == "2 x cpu, 1 x gpu"
     assert training_run(project, "nyu") == record.run_id
     shutil.rmtree(run.folder)
     assert training_run(project, "nyu") == record.run_id, "the store alone knows it as well"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from symbio.train.records.journal import JOURNAL_FILE, Follower, Journal, read_journal
+from symbio.train.records.journal import (
+    JOURNAL_FILE,
+    Follower,
+    Journal,
+    machines_of,
+    read_journal,
+)
 
 
 def steps(records: list[dict]) -> list[int]:
@@ -70,3 +76,13 @@ def test_a_follower_waits_for_the_end_of_a_line_and_for_a_new_folder(tmp_path: P
 def test_numbers_that_json_lacks_are_kept_as_words(tmp_path: Path) -> None:
     Journal(tmp_path, "one", 0).metrics(1, 0.0, {"a": float("nan"), "b": float("-inf"), "c": 1.0})
     assert read_journal(tmp_path)[0]["metrics"] == {"a": "nan", "b": "-inf", "c": 1.0}
+
+
+def test_the_hosts_of_every_start_are_remembered(tmp_path: Path) -> None:
+    assert machines_of(tmp_path) == ([], [])
+    Journal(tmp_path, "one", 0).machines(0, ["b", "a", "a"], ["cpu", "cpu", "gpu"])
+    second = Journal(tmp_path, "two", 2)
+    second.machines(2, ["c"], ["gpu"])
+    second.metrics(3, 0.0, {"a": 1.0})
+    assert machines_of(tmp_path) == (["a", "b", "c"], ["gpu"])
+    assert steps(read_journal(tmp_path)) == [3]

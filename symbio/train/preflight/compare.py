@@ -29,8 +29,11 @@ _KEYS_NAMED = 5
 _LOOKS, _LOOK_EVERY_S = 5, 0.3
 
 
-def preflight(facts: Facts, paths: Paths, place: Place) -> None:
+def preflight(facts: Facts, paths: Paths, place: Place) -> list[Facts]:
     """Show what the ranks have, and refuse to start where they do not agree. Collective.
+
+    Returns:
+        The facts of all ranks, rank 0 first.
 
     Args:
         facts: this rank's.
@@ -51,6 +54,7 @@ def preflight(facts: Facts, paths: Paths, place: Place) -> None:
         problems = _not_shared(every, paths.run, place)
     if problems:
         raise SymbioError("nothing was started or changed:\n  " + "\n  ".join(problems))
+    return every
 
 
 def mismatches(every: Sequence[Facts]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from symbio.progress import say
 
 JOURNAL_FILE = "journal.jsonl"
+_MACHINES = "machines"
 
 
 class Journal:
@@ -36,6 +37,10 @@ class Journal:
     def event(self, name: str, step: int, **facts: Any) -> None:
         """Record something that happened: a skipped step, a checkpoint, the end."""
         self._append(_line(event=name, step=step, **facts))
+
+    def machines(self, step: int, hosts: list[str], devices: list[str]) -> None:
+        """Record on which host and device each rank is."""
+        self.event(_MACHINES, step, hosts=hosts, devices=devices)
 
     def _append(self, text: str) -> None:
         try:
@@ -94,6 +99,16 @@ def read_lines(folder: Path) -> list[dict[str, Any]]:
     """Every record of a run, oldest first, events and superseded ones too; no torn lines."""
     path = folder / JOURNAL_FILE
     return _parsed(path.read_bytes()) if path.is_file() else []
+
+
+def machines_of(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the hosts that worked on a run, over all its starts; and the ranks' devices.
+
+    The devices are those of the last start, one a rank.
+    """
+    told = [one for one in read_lines(folder) if one.get("event") == _MACHINES]
+    hosts = sorted({host for one in told for host in one["hosts"]})
+    return hosts, list(told[-1]["devices"]) if told else []
 
 
 def standing(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -27,13 +27,26 @@ _TIMED = (
     "train/test_launch.py",
 )
 """Folders and files whose slow tests must not run beside others."""
+_LONG = (
+    "test_pipeline.py",
+    "search/test_search.py",
+    "test_interrupt.py",
+    "platform/test_access.py",
+    "platform/test_stack.py",
+    "train/test_resume.py",
+    "train/test_universal.py",
+    "register/test_serving.py",
+)
+"""Files that take longest: begun first, so that no worker ends with one of them alone."""
+_LONG_PATHS = {_HERE / name for name in _LONG}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what must run alone."""
+    """Mark what must run alone; put what takes long in front."""
     for item in items:
         if any(item.path.is_relative_to(_HERE / name) for name in _TIMED):
             item.add_marker(pytest.mark.timed)
+    items.sort(key=lambda item: item.path not in _LONG_PATHS)
 
 
 @pytest.fixture(autouse=True)

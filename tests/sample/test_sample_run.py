@@ -15,13 +15,12 @@ from symbio.sample import run as stage
 
 def tiny(seed: int = 3) -> Params:
     params = load_params(PRESETS / "sample.yaml")
+    sample = params.nyu.sample.model_copy(update={"train": 2, "test": 1, "seed": seed})
     sections = {
-        name: params.dataset(name).model_copy(
-            update={"sample": params.nyu.sample.model_copy(update={"train": 2, "test": 1})}
-        )
+        name: params.dataset(name).model_copy(update={"sample": sample})
         for name in ("nyu", "kitti")
     }
-    return params.model_copy(update={"seed": seed, **sections})
+    return params.model_copy(update=sections)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -51,6 +50,15 @@ def test_another_seed_renders_other_frames(tmp_path: Path) -> None:
         stage.run(tiny(seed), "nyu", root, 1)
         found.append(digests(root)["data/sample/nyu/nyu_depth_v2_labeled.mat"])
     assert found[0] != found[1]
+
+
+def test_another_seed_of_the_training_renders_the_same_frames(tmp_path: Path) -> None:
+    found = []
+    for seed in (3, 4):
+        root = tmp_path / str(seed)
+        stage.run(tiny().model_copy(update={"seed": seed}), "nyu", root, 1)
+        found.append(digests(root))
+    assert found[0] == found[1]
 
 
 def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

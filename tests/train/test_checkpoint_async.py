@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
-import shutil
 import signal
 import subprocess
 from collections import OrderedDict
@@ -25,7 +23,6 @@ from symbio.train.checkpoints.snapshot import Share, copied, torch_file
 from symbio.train.records.status import read_status
 from tests.train.faults import (
     fills_up,
-    kill_in_save,
     no_memory_at_save,
     signal_at,
     slow_disk,
@@ -192,31 +189,6 @@ def test_a_disk_that_fills_up_under_the_thread_costs_that_checkpoint(small_disk:
     assert steps_in(root / RUN) == [6]
     assert manifest.problem_with(folder_of(root / RUN, 6)) is None
     assert not list((root / RUN).glob(".step-*"))
-
-
-@pytest.mark.slow
-def test_kill_9_at_20_random_moments_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
-    params = params_of(steps=8, checkpoint_every=1, keep_checkpoints=1, ema_decay=0.0)
-    root = make_project(tmp_path / "data")
-    seed = random.randrange(10**6)
-    print("seed", seed)
-    draw = random.Random(seed)
-    stands, half = [], 0
-    for number in range(20):
-        victim = tmp_path / str(number)
-        shutil.copytree(root, victim)
-        delay_s = draw.uniform(0.0, 0.6)
-        (end,) = train_on(1, params, victim, "auto", kill_in_save, 2, delay_s)
-        assert end.code == -signal.SIGKILL
-        steps = steps_in(victim / RUN)
-        assert steps, f"killed after {delay_s} s: no checkpoint left"
-        for step in steps:
-            assert manifest.problem_with(folder_of(victim / RUN, step)) is None
-        stands.append(steps[0])
-        half += bool(list((victim / RUN).glob(".step-*")))
-    print("newest checkpoints", stands, "half-written ones", half)
-    trained(train_on(1, params, victim))
-    assert not list((victim / RUN).glob(".step-*"))
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from symbio.progress import say
 from symbio.ranks.ending import MISTAKE, OutOfMemory
 from symbio.search.attributes import (
     CHANGES,
+    CLAIM,
     DEFAULT,
     INFEASIBLE,
     LOSSES,
@@ -161,8 +162,8 @@ def _take(study: optuna.Study, plan: Plan, turn: Turn, me: Claimant) -> optuna.T
             return None
         else:
             trial = _new_trial(study, plan, trials)
-        if plan.suite is None and not trial.params:
-            # New, or its worker died before it had drawn: the same again.
+        if plan.suite is None and CLAIM not in trial.user_attrs:
+            # New, or its worker died while it drew: what was drawn stands, and the rest is drawn.
             changes = draw(trial, plan)
             if CHANGES not in trial.user_attrs:
                 trial.set_user_attr(CHANGES, changes)

@@ -111,6 +111,42 @@ def test_a_crash_before_a_trials_params_are_known_changes_nothing(tmp_path: Path
     assert run(folder, plan) == straight
 
 
+@pytest.mark.parametrize("drawn", [1, 9])
+def test_after_a_crash_while_params_are_drawn_the_drawn_ones_stand(
+    tmp_path: Path, drawn: int
+) -> None:
+    plan = search_plan(study_params({"sampler": "random", "trials": 4}), "nyu")
+    straight, folder = run(tmp_path / "straight", plan), tmp_path / "crashed"
+    half: list[str] = []
+
+    def until_the_second(trial: optuna.Trial, params: Params) -> float | None:
+        if trial.number == 1 and not half:
+            raise KeyboardInterrupt
+        return score(trial, params)
+
+    with pytest.raises(KeyboardInterrupt):
+        conduct(folder, plan, until_the_second)
+    # As if it had been killed before that trial was claimed: some params stand, the rest does not.
+    study = opened(folder, plan)
+    kept = list(study.trials[1].params)[:drawn]
+    half += list(study.trials[1].params)[drawn:]
+    with sqlite3.connect(folder / DATABASE) as database:
+        marks = ",".join("?" * len(half))
+        database.execute(
+            f"delete from trial_params where trial_id = 2 and param_name in ({marks})", half
+        )
+        database.execute(
+            "delete from trial_user_attributes where trial_id = 2 and key in (?, ?)",
+            (CHANGES, CLAIM),
+        )
+    half.append("crashed")
+    found = run(folder, plan)
+    assert {key: found[1][key] for key in kept} == {key: straight[1][key] for key in kept}
+    assert found[1] == study.trials[1].params
+    assert [found[0], *found[2:]] == [straight[0], *straight[2:]]
+    assert drawn == 1 or found == straight
+
+
 def test_a_crash_between_announcing_a_cell_and_taking_it_loses_nothing(tmp_path: Path) -> None:
     plan = ablation_plan(study_params(), "nyu", "suite")
     study, last = opened(tmp_path, plan), plan.cells[-1]

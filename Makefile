@@ -48,9 +48,7 @@ test-fast: $(READY)  ## the tests that take seconds
 	python -m pytest -m "not slow" --numprocesses auto --dist loadfile
 
 test-slow: $(READY)  ## the tests that take longer
-	@# A third of their time is waiting: one worker more than there are cores.
-	python -m pytest -m "slow and not timed" --dist loadfile --durations=15 \
-	  --numprocesses $$(python -c 'import os; print(len(os.sched_getaffinity(0)) + 1)')
+	python -m pytest -m "slow and not timed" --numprocesses auto --dist loadfile --durations=15
 	python -m pytest -m "slow and timed" --durations=15
 
 lint: $(READY)  ## style and types

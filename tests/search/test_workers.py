@@ -57,6 +57,13 @@ def notes(folder: Path, word: str) -> list[list[str]]:
     return [line.split() for line in lines if line.split()[1] == word]
 
 
+def training(folder: Path, started: list[subprocess.Popen[bytes]]) -> int | None:
+    """The place of a worker that is in the middle of a training."""
+    begun, ended = (Counter(words[0] for words in notes(folder, word)) for word in ("begin", "end"))
+    pids = [str(process.pid) for process in started]
+    return next((place for place, pid in enumerate(pids) if begun[pid] > ended[pid]), None)
+
+
 def until(reached: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not reached():
@@ -94,10 +101,15 @@ def test_killed_workers_lose_no_trial_and_count_none_twice(tmp_path: Path) -> No
     with workers(tmp_path, 2, 12) as started:
         for turn in range(4):
             until(lambda turn=turn: len(notes(tmp_path, "end")) > 2 * turn, "no trial ends")
-            time.sleep(draw.uniform(0.0, 0.6))
-            started[turn % 2].kill()
-            started[turn % 2].wait()
-            started[turn % 2] = start(tmp_path, 12)
+            place = turn % 2
+            if turn < 2:
+                # In the middle of a training, whoever trains; later at any moment.
+                until(lambda: training(tmp_path, started) is not None, "nobody trains")
+                place = training(tmp_path, started) or 0
+            time.sleep(draw.uniform(0.0, 0.3 if turn < 2 else 0.6))
+            started[place].kill()
+            started[place].wait()
+            started[place] = start(tmp_path, 12)
         assert [process.wait(120) for process in started] == [0, 0]
     assert_whole(tmp_path, 12)
     # A trial that was cut off was begun again, and soon: the dead worker was seen to be gone.

@@ -14,6 +14,7 @@ from symbio.model.saved import CARD, WEIGHTS
 from symbio.register.card import Facts, card_page, card_text, description_of
 from symbio.register.intervals import intervals_of
 from symbio.register.package import examine, write_package
+from symbio.tracking.fetched import MANIFEST_TAG
 from symbio.tracking.models import (
     Version,
     find_version,
@@ -31,7 +32,6 @@ CANDIDATE = "candidate"
 
 MODEL_CARD, MODEL_PAGE = "MODEL_CARD.md", "MODEL_CARD.html"
 
-MANIFEST_TAG = "symbio.manifest_sha256"
 ONNX_TAG = "symbio.onnx"
 
 

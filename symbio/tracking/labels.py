@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from symbio.errors import SymbioError
 from symbio.files import whole_file
 from symbio.lineage.collect import Lineage
+from symbio.progress import say
 from symbio.tracking.record import FINISHED, JOURNAL, flatten, lineage_files
 from symbio.tracking.runs import record_run, send_quietly
 from symbio.tracking.store import experiment_name
@@ -18,7 +20,9 @@ STAGE = "label"
 
 
 def log_labels(root: Path, dataset: str, quality: Mapping[str, Any], lineage: Lineage) -> None:
-    """Store labels that were just written; a store that is away costs one line.
+    """Store labels that were just written; a store that is away, or refuses, costs one line.
+
+    They may have taken hours, and DVC throws away what a failed stage has written.
 
     The tag `symbio.index.data/pseudo/{d}` names them; a training that read them has it too.
 
@@ -28,6 +32,13 @@ def log_labels(root: Path, dataset: str, quality: Mapping[str, Any], lineage: Li
         quality: content of quality.json; its numbers become metrics `labels/...`.
         lineage: collected after they were written.
     """
+    try:
+        _log_labels(root, dataset, quality, lineage)
+    except SymbioError as error:
+        say(f"The labels are whole, and not tracked: {error}")
+
+
+def _log_labels(root: Path, dataset: str, quality: Mapping[str, Any], lineage: Lineage) -> None:
     out = root / "data" / "pseudo" / dataset
     folder = root / "checkpoints" / "tracking" / f"{STAGE}-{dataset}-{_identity(lineage, dataset)}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,3 +43,13 @@ def test_labels_are_a_run_that_their_hash_finds(
     assert json.loads(run.data.params["teacher.batch"]) == 8
     kept = {one.path for one in client.list_artifacts(run.info.run_id, "labels")}
     assert kept == {"labels/quality.html"}
+
+
+def test_a_store_that_refuses_costs_no_labels(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = open_store(project)
+    client.delete_experiment(client.create_experiment("symbio-nyu"))
+    lineage = collect(project, load_params(PRESET), INPUTS, dataset="nyu")
+    log_labels(project, "nyu", {"num_frames": 1}, lineage)
+    assert "is deleted" in capsys.readouterr().err

@@ -60,6 +60,19 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A listed file that is not there."""
+
+    split: str
+    kind: str
+    """image, depth, truth or list."""
+    source: str
+    """The file as listed."""
+    at: str
+    """Where it is asked for: "LIST, line 7", or the folder that should hold it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that will be read from a raw folder."""
 
@@ -72,6 +85,10 @@ class Plan:
     skipped: list[Skipped] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     """What the reader decided; goes into the shards' header and the report."""
+    missing: list[Missing] = field(default_factory=list)
+    """Empty in a strict plan."""
+    problems: list[str] = field(default_factory=list)
+    """What a strict plan would have raised."""
 
 
 def key_of(path: str) -> str:

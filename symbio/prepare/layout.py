@@ -8,22 +8,13 @@ from pathlib import Path
 
 from symbio.errors import SymbioError
 from symbio.params import DatasetParams
-from symbio.prepare import kitti, nyu_labelled, nyu_sync
+from symbio.prepare import custom, kitti, kitti_selection, nyu_labelled, nyu_sync
 from symbio.prepare.entry import Plan
+from symbio.prepare.findings import Findings
+from symbio.prepare.known import ORIGIN
 from symbio.prepare.mat_file import NAME
 
 LAYOUTS = {"nyu": ("labelled", "sync"), "kitti": ("annotated",)}
-_ORIGIN = {
-    "nyu": (
-        'The labelled file and its split are on the "NYU Depth Dataset V2" page of New York '
-        "University; extracted sync frames and lists come with the BTS code"
-    ),
-    "kitti": (
-        "Raw drives, calibration, annotated depth maps and semantics are on the KITTI Vision "
-        "Benchmark Suite's pages for raw data, depth prediction and semantics; the Eigen "
-        "lists come with the BTS code"
-    ),
-}
 _EXPECTED = {
     "nyu": (
         f"{NAME} with {nyu_labelled.SPLITS} (layout labelled), or {nyu_sync.LISTS['train'][0]} "
@@ -39,18 +30,34 @@ _SHOWN = 12
 
 
 @contextlib.contextmanager
-def open_plan(dataset: str, section: DatasetParams, raw: Path) -> Iterator[Plan]:
+def open_plan(
+    dataset: str, section: DatasetParams, raw: Path, strict: bool = True
+) -> Iterator[Plan]:
     """The plan of a raw folder; files it holds open are closed when the block ends.
 
+    Args:
+        dataset: nyu, kitti or a key of `custom`.
+        section: its section of params.yaml.
+        raw: the folder of the official files.
+        strict: False collects missing files and problems in the plan wherever it can go on.
+
     Raises:
-        SymbioError: the folder is missing, or holds no known layout, or not the one asked for.
+        SymbioError: the folder is missing, or holds no known layout, or not the one asked for;
+            if strict, also whatever else is wrong with lists and listed files.
     """
+    findings = Findings(strict)
+    if dataset == "nyu" and section.depth == "velodyne":
+        findings.problem(
+            "nyu.depth: 'velodyne' was found; NYU has no laser scans: use raw or filled"
+        )
     with contextlib.ExitStack() as stack:
         layout = detect(dataset, section, raw)
-        if layout == "annotated":
-            yield kitti.plan(raw, section)
+        if layout == "custom":
+            yield custom.plan(dataset, raw, section, findings)
+        elif layout == "annotated":
+            yield kitti.plan(raw, section, findings)
         elif layout == "sync":
-            yield nyu_sync.plan(raw, section, stack)
+            yield nyu_sync.plan(raw, section, stack, findings)
         else:
             yield nyu_labelled.plan(raw, section.depth == "filled", stack)
 
@@ -64,11 +71,14 @@ def detect(dataset: str, section: DatasetParams, raw: Path) -> str:
     Raises:
         SymbioError: says what is expected, what was found and where official files come from.
     """
+    if dataset not in LAYOUTS:
+        custom.refuse_without(dataset, section, raw)
+        return "custom"
     if not raw.is_dir():
         hint = ". `symbio sample` makes it" if "sample" in raw.parts else ""
         raise SymbioError(
             f"{dataset}.raw: no folder {raw}{hint}; expected {_EXPECTED[dataset]}. "
-            f"{_ORIGIN[dataset]}"
+            f"{_origin(dataset)}"
         )
     if section.layout != "auto":
         if section.layout not in LAYOUTS[dataset]:
@@ -76,7 +86,8 @@ def detect(dataset: str, section: DatasetParams, raw: Path) -> str:
             raise SymbioError(f"{dataset}.layout: {section.layout!r} was found, allowed: {allowed}")
         return section.layout
     if dataset == "kitti":
-        if any(kitti.list_of(raw, section, split) for split in ("train", "test")):
+        listed = any(kitti.list_of(raw, section, split) for split in ("train", "test"))
+        if listed or kitti_selection.folder_of(raw, section.test_list):
             return "annotated"
     elif nyu_sync.list_of(raw, section, "train") or nyu_sync.folder_of(raw, "train"):
         return "sync"
@@ -86,5 +97,9 @@ def detect(dataset: str, section: DatasetParams, raw: Path) -> str:
     found = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
     raise SymbioError(
         f"{raw}: holds no known layout of {dataset}; expected {_EXPECTED[dataset]}; "
-        f"found {found or 'nothing'}. {_ORIGIN[dataset]}"
+        f"found {found or 'nothing'}. {_origin(dataset)}"
     )
+
+
+def _origin(dataset: str) -> str:
+    return ". ".join(ORIGIN[layout] for layout in LAYOUTS[dataset])

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from symbio.errors import SymbioError
+from symbio.prepare.entry import Missing
 
 FOLDERS = ("", "splits", "data_splits", "train_test_inputs", "filenames")
 """Where the official lists are looked for, below the raw folder."""
-_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,39 +94,46 @@ def focal_of(line: Line) -> float | None:
 class Finder:
     """Looks for listed files below several folders, and collects what is missing."""
 
-    def __init__(self, raw: Path, listing: SplitList) -> None:
+    def __init__(self, raw: Path, listing: SplitList, split: str) -> None:
         self._raw = raw
         self._listing = listing
-        self._missing: list[str] = []
+        self._split = split
+        self.missing: list[Missing] = []
         self._seen: dict[str, int] = {}
+        self._there: dict[str, bool] = {}
 
-    def find(self, line: Line, listed: str, folders: Sequence[str]) -> Path | None:
-        """The listed file in the first of `folders` (below the raw folder) that has it.
+    def look(self, names: Sequence[str], folders: Sequence[str]) -> Path | None:
+        """The first of `names` in the first of `folders` (below the raw folder) that has it."""
+        there = [folder for folder in folders if self._is_there(folder)]
+        places = (self._raw / folder / name for name in names for folder in there)
+        return next((place for place in places if place.is_file()), None)
 
-        None where no folder has it, which is noted.
-        """
-        places = (self._raw / folder / listed for folder in folders)
-        found = next((place for place in places if place.is_file()), None)
+    def find(
+        self, line: Line, kind: str, names: Sequence[str], folders: Sequence[str]
+    ) -> Path | None:
+        """As `look`; what is not found is noted by its first name, as `kind` of file."""
+        found = self.look(names, folders)
         if found is None:
-            looked = ", ".join(f"{folder}/" for folder in folders if folder)
-            self._missing.append(
-                f"{self._listing.at(line)}: no file {listed} (also not in {looked})"
-            )
+            self.note(line, kind, names[0])
         return found
 
-    def repeats(self, line: Line) -> int | None:
-        """Number of the earlier line that names the same image, or None."""
-        first = self._seen.setdefault(line.columns[0].lstrip("/"), line.number)
+    def note(self, line: Line, kind: str, name: str) -> None:
+        """Note a missing file; `kind` is "image" or "depth"."""
+        self.missing.append(Missing(self._split, kind, name, self._listing.at(line)))
+
+    def repeats(self, line: Line, picture: str) -> int | None:
+        """Number of the earlier line that names the same picture, or None."""
+        first = self._seen.setdefault(picture, line.number)
         return None if first == line.number else first
 
-    def finish(self) -> None:
-        """Raises SymbioError if any listed file was missing, naming the first few."""
-        if self._missing:
-            more = len(self._missing) - _SHOWN
-            raise SymbioError(
-                f"{len(self._missing)} files of the {len(self._listing.lines)} listed frames are "
-                f"missing below {self._raw}:\n  "
-                + "\n  ".join(self._missing[:_SHOWN])
-                + (f"\n  and {more} more" if more > 0 else "")
-                + "\nfetch the missing files, or take a list that names only what is there"
-            )
+    def _is_there(self, folder: str) -> bool:
+        # Lists have tens of thousands of lines, and few of the usual folders are there.
+        if folder not in self._there:
+            self._there[folder] = (self._raw / folder).is_dir()
+        return self._there[folder]
+
+
+def looked_in(folders: Sequence[str]) -> str:
+    """Says where files were looked for, for messages."""
+    named = [f"{folder}/" for folder in folders if folder]
+    return f"looked in the raw folder, {', '.join(named)}; "

@@ -15,12 +15,12 @@ import functools
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from symbio.errors import SymbioError
 from symbio.params import DatasetParams
 from symbio.prepare import nyu_labelled
-from symbio.prepare.entry import Entry, Picture, Plan, RawFrame, Skipped, key_of
+from symbio.prepare.entry import Entry, Missing, Picture, Plan, RawFrame, Skipped, key_of
 from symbio.prepare.files import read_bytes
-from symbio.prepare.lists import Finder, Line, SplitList, find_list, focal_of, read_list
+from symbio.prepare.findings import Findings
+from symbio.prepare.lists import Finder, Line, SplitList, find_list, focal_of, looked_in, read_list
 from symbio.prepare.mat_file import NAME, LabelledFile
 from symbio.prepare.nyu_scenes import physical_scene
 
@@ -29,8 +29,9 @@ LISTS = {
         "nyudepthv2_train_files_with_gt.txt",
         "nyudepthv2_train_files_with_gt_dense.txt",
         "nyu_train.txt",
+        "nyudepthv2/train_list.txt",
     ),
-    "test": ("nyudepthv2_test_files_with_gt.txt", "nyu_test.txt"),
+    "test": ("nyudepthv2_test_files_with_gt.txt", "nyu_test.txt", "nyudepthv2/test_list.txt"),
 }
 """Names under which the lists circulate, in the order of preference."""
 FOLDERS = {
@@ -55,7 +56,9 @@ def folder_of(raw: Path, split: str) -> str | None:
     return next(found, None)
 
 
-def plan(raw: Path, section: DatasetParams, stack: contextlib.ExitStack) -> Plan:
+def plan(
+    raw: Path, section: DatasetParams, stack: contextlib.ExitStack, findings: Findings
+) -> Plan:
     """Frames of the lists, else of the official_splits folders; test frames also from the .mat.
 
     Raises:
@@ -74,9 +77,9 @@ def plan(raw: Path, section: DatasetParams, stack: contextlib.ExitStack) -> Plan
         if path is not None:
             listing = read_list(path)
             facts["lists"][split] = listing.facts()
-            entries += _listed(raw, listing, split, filled, labelled, skipped)
+            entries += _listed(raw, listing, split, filled, labelled, skipped, findings)
         elif folder is not None:
-            found = _walked(raw, folder, split, labelled)
+            found = _walked(raw, folder, split, labelled, findings)
             facts["lists"][split] = {"folder": folder, "frames": len(found)}
             entries += found
         elif split == "test" and labelled is not None:
@@ -85,8 +88,18 @@ def plan(raw: Path, section: DatasetParams, stack: contextlib.ExitStack) -> Plan
             facts["test_border"] = official.facts["border"]
             entries += [entry for entry in official.entries if entry.split == split]
         else:
-            raise SymbioError(_nothing(raw, split))
-    return Plan("nyu", "sync", 1000, "nyu894", entries, skipped, facts)
+            findings.no_list(split, LISTS[split][0], raw, _nothing(raw, split))
+    return Plan(
+        dataset="nyu",
+        layout="sync",
+        depth_scale=1000,
+        label_space="nyu894",
+        entries=entries,
+        skipped=skipped,
+        facts=facts,
+        missing=findings.missing,
+        problems=findings.problems,
+    )
 
 
 def _nothing(raw: Path, split: str) -> str:
@@ -104,45 +117,56 @@ def _listed(
     filled: bool,
     labelled: LabelledFile | None,
     skipped: list[Skipped],
+    findings: Findings,
 ) -> list[Entry]:
-    finder = Finder(raw, listing)
+    finder = Finder(raw, listing, split)
     entries = []
     for line in listing.lines:
-        image, depth = line.columns[0].lstrip("/"), _depth_column(listing, line, filled, split)
-        first = finder.repeats(line)
+        image = line.columns[0].lstrip("/")
+        depth = _depth_column(listing, line, filled and split == "train", findings)
+        first = finder.repeats(line, _names(image)[1])
         if first is not None or depth == "None":
             reason = f"repeats line {first}" if first is not None else "the list gives no depth"
             skipped.append(Skipped(split, image, reason))
             continue
-        image_file = finder.find(line, image, FOLDERS[split])
-        depth_file = finder.find(line, depth, FOLDERS[split])
+        image_file = finder.find(line, "image", _names(image), FOLDERS[split])
+        depth_file = finder.find(line, "depth", _names(depth), FOLDERS[split])
         if image_file is not None and depth_file is not None:
             files = (image_file, depth_file)
             entries.append(_entry(raw, split, image, files, labelled, focal_of(line)))
-    finder.finish()
+    findings.absent(raw, finder.missing, len(listing.lines), looked_in(FOLDERS[split]))
     return entries
 
 
-def _depth_column(listing: SplitList, line: Line, filled: bool, split: str) -> str:
-    """Second column; the third, a dense depth path, for filled training frames."""
-    if not (filled and split == "train"):
-        return line.columns[1].lstrip("/")
-    if len(line.columns) < 3 or focal_of(line) is not None:
-        raise SymbioError(
+def _names(listed: str) -> tuple[str, str]:
+    """The listed path, and its scene and file alone: some lists begin with folders of their own."""
+    return listed, "/".join(listed.split("/")[-2:])
+
+
+def _depth_column(listing: SplitList, line: Line, filled: bool, findings: Findings) -> str:
+    """Second column, or the third, a dense depth path, if `filled`."""
+    if filled and (len(line.columns) < 3 or focal_of(line) is not None):
+        findings.problem(
             f"{listing.at(line)}: nyu.depth is 'filled', but the third column is no path of a "
             "dense depth map; set nyu.depth to raw, or take a list with dense depth (NeWCRFs)"
         )
-    return line.columns[2].lstrip("/")
+        filled = False
+    return line.columns[2 if filled else 1].lstrip("/")
 
 
-def _walked(raw: Path, folder: str, split: str, labelled: LabelledFile | None) -> list[Entry]:
+def _walked(
+    raw: Path, folder: str, split: str, labelled: LabelledFile | None, findings: Findings
+) -> list[Entry]:
     entries = []
+    missing = []
     for image in sorted((raw / folder).glob("*/rgb_*")):
         depth = image.with_name(f"sync_depth_{image.stem.removeprefix('rgb_')}.png")
         if not depth.is_file():
-            raise SymbioError(f"{image}: its depth map {depth.name} is missing")
+            missing.append(Missing(split, "depth", depth.name, str(image)))
+            continue
         relative = image.relative_to(raw / folder).as_posix()
         entries.append(_entry(raw, split, relative, (image, depth), labelled, None))
+    findings.absent(raw, missing, len(entries) + len(missing))
     return entries
 
 
@@ -158,7 +182,7 @@ def _entry(
     name = path.stem.removeprefix("rgb_")
     index = _labelled_index(labelled, path.parent.name, name)
     return Entry(
-        key=key_of((path.parent / name).as_posix()),
+        key=key_of(f"{path.parent.name}/{name}"),
         split=split,
         scene=physical_scene(path.parent.name),
         source=files[0].relative_to(raw).as_posix(),

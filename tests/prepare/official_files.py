@@ -184,6 +184,24 @@ def kitti_semantics(raw: Path, size: tuple[int, int] = (24, 80)) -> NDArray[np.u
     return labels
 
 
+def kitti_selection(
+    raw: Path,
+    drives: Sequence[str] = ("2011_09_26_drive_0002",),
+    size: tuple[int, int] = (24, 80),
+) -> None:
+    """The official selection: two cropped frames of each drive, one of either colour camera."""
+    folder = raw / "depth_selection/val_selection_cropped"
+    for i, drive in enumerate(drives):
+        for camera in ("02", "03"):
+            end, seed = f"0000000005_image_{camera}", 500 + 10 * i + int(camera)
+            save(folder / f"image/{drive}_sync_image_{end}.png", image(seed, *size))
+            values = depth(seed, size, 3 * 256, 80 * 256)
+            save(folder / f"groundtruth_depth/{drive}_sync_groundtruth_depth_{end}.png", values)
+            intrinsics = folder / f"intrinsics/{drive}_sync_image_{end}.txt"
+            intrinsics.parent.mkdir(exist_ok=True)
+            intrinsics.write_text("721.5377 0.0 596.5593 0.0 721.5377 149.854 0.0 0.0 1.0")
+
+
 def png(pixels: NDArray[Any]) -> bytes:
     """PNG bytes."""
     buffer = io.BytesIO()

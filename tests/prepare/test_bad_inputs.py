@@ -11,6 +11,7 @@ from PIL import Image
 from symbio.errors import SymbioError
 from symbio.prepare.encode import encode
 from symbio.prepare.entry import Entry, Picture, RawFrame
+from symbio.prepare.statistics import quantile
 from symbio.prepare.units import UnitCheck
 from tests.prepare import official_files as official
 from tests.prepare.preparing import Preparer
@@ -120,11 +121,11 @@ def test_wrong_unit_is_noticed_early_in_a_large_set() -> None:
     picture = np.full(SIZE, 12_000, np.uint16)
     frame = RawFrame(Picture(official.image(0, *SIZE), "i"), Picture(picture, "d"), None, {})
     encoded = encode(Entry("k", "train", "s", "first.png", lambda _: frame), "nyu894", False)
-    check = UnitCheck("nyu", 1000)
+    check, median = UnitCheck("nyu", 1000), quantile(encoded.depth_counts, 0.5)
     for _ in range(31):
-        check.add(encoded)
+        check.add(encoded.entry.source, median)
     with pytest.raises(SymbioError, match=r"first\.png and others: .*32 frames is 12 m"):
-        check.add(encoded)
+        check.add(encoded.entry.source, median)
 
 
 def test_same_picture_in_two_splits_also_in_another_format(nyu: Preparer) -> None:

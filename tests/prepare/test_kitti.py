@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from symbio.errors import SymbioError
 from tests.prepare import official_files as official
@@ -16,14 +18,14 @@ KEY = "2011_09_26_drive_0001_sync-02-0000000006"
 TEST_KEY = "2011_09_26_drive_0002_sync-02-0000000005"
 
 
-def test_files_are_stored_byte_for_byte(preparer: Preparer) -> None:
+def test_every_pixel_is_stored_as_it_is(preparer: Preparer) -> None:
     official.kitti(preparer.raw)
     prepared = preparer.run("kitti")
     rgb, gt = official.kitti_paths("2011_09_26_drive_0001", 6)
-    assert prepared.members(KEY) == {
-        "image.png": (preparer.raw / rgb).read_bytes(),
-        "depth.png": (preparer.raw / "data_depth_annotated/train" / gt).read_bytes(),
-    }
+    image = np.asarray(Image.open(preparer.raw / rgb))
+    depth = np.asarray(Image.open(preparer.raw / "data_depth_annotated/train" / gt))
+    assert np.array_equal(prepared.pixels(KEY, "image"), image)
+    assert np.array_equal(prepared.pixels(KEY, "depth"), depth)
     assert prepared.index["header"]["depth_scale"] == 256
     assert prepared.info(KEY)["scene"] == "2011_09_26_drive_0001_sync"
     assert prepared.info(KEY)["intrinsics"] == [721.5377, 721.5377, 609.5593, 172.854]
@@ -78,9 +80,20 @@ def test_sizes_are_read_from_the_files(preparer: Preparer) -> None:
     assert found == set(SIZES)
     for key in prepared.index["frames"]:
         info = prepared.info(key)
-        assert prepared.pixels(key, "depth.png").shape == (info["height"], info["width"])
+        assert prepared.pixels(key, "depth").shape == (info["height"], info["width"])
     sizes = [split["sizes"] for split in prepared.report["splits"].values()]
     assert sum(count for split in sizes for count in split.values()) == 8
+
+
+def test_depth_keeps_its_16_bits(preparer: Preparer) -> None:
+    """Readers that open such files as 8 bits keep 255 values, as signed 16 bits 128 m."""
+    official.kitti(preparer.raw)
+    _, gt = official.kitti_paths("2011_09_26_drive_0001", 6)
+    values = np.full((24, 80), 20 * 256, np.uint16)
+    values[0, :4] = 1, 255, 256, 40000
+    cv2.imwrite(str(preparer.raw / "data_depth_annotated/train" / gt), values)
+    stored = preparer.run("kitti").pixels(KEY, "depth")
+    assert np.array_equal(stored.astype(np.int64), values.astype(np.int64))
 
 
 def test_val_holds_whole_drives(preparer: Preparer) -> None:
@@ -113,7 +126,7 @@ def test_line_of_another_form_is_named(preparer: Preparer) -> None:
     official.kitti(preparer.raw)
     with (preparer.raw / official.KITTI_TEST).open("a") as file:
         file.write("some/picture.png some/depth.png\n")
-    with pytest.raises(SymbioError, match=r"line 4: 'some/picture\.png' is no path of the form"):
+    with pytest.raises(SymbioError, match=r"line 4: 'some/picture\.png .*' is no path of the form"):
         preparer.run("kitti")
 
 
@@ -121,9 +134,9 @@ def test_semantics_go_to_the_raw_frame_that_they_show(preparer: Preparer) -> Non
     official.kitti(preparer.raw)
     labels = official.kitti_semantics(preparer.raw)
     prepared = preparer.run("kitti")
-    assert np.array_equal(prepared.pixels(KEY, "truth.png"), labels)
+    assert np.array_equal(prepared.pixels(KEY, "truth"), labels)
     others = [key for key in prepared.index["frames"] if key != KEY]
-    assert all("truth.png" not in prepared.members(key) for key in others)
+    assert all("truth.map" not in prepared.members(key) for key in others)
     assert prepared.index["header"]["semantic_frames"] == {"mapped": 1, "in_the_lists": 1}
 
 
@@ -156,7 +169,7 @@ def test_unlabelled_255_is_accepted(preparer: Preparer) -> None:
     official.kitti_semantics(preparer.raw)
     path = preparer.raw / "data_semantics/training/semantic/000001_10.png"
     official.save(path, np.full((24, 80), 255, np.uint8))
-    assert np.unique(preparer.run("kitti").pixels(KEY, "truth.png")).tolist() == [255]
+    assert np.unique(preparer.run("kitti").pixels(KEY, "truth")).tolist() == [255]
 
 
 def test_filled_depth_is_refused(preparer: Preparer) -> None:

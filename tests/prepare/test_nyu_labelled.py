@@ -24,9 +24,9 @@ def test_pixels_depth_and_labels_are_those_written(preparer: Preparer) -> None:
     assert sorted(k for keys in prepared.splits.values() for k in keys) == sorted(KEYS)
     for key in KEYS:
         index = int(key[-5:])
-        assert np.array_equal(prepared.pixels(key, "image.png"), arrays["images"][index])
-        assert np.array_equal(prepared.pixels(key, "depth.png"), arrays["mm"][index])
-        assert np.array_equal(prepared.pixels(key, "truth.png"), arrays["labels"][index])
+        assert np.array_equal(prepared.pixels(key, "image"), arrays["images"][index])
+        assert np.array_equal(prepared.pixels(key, "depth"), arrays["mm"][index])
+        assert np.array_equal(prepared.pixels(key, "truth"), arrays["labels"][index])
         info = prepared.info(key)
         assert (info["height"], info["width"]) == (48, 64)
         assert info["source"] == f"nyu_depth_v2_labeled.mat[{index}]"
@@ -51,21 +51,21 @@ def test_filled_depth_is_for_training_frames_only(preparer: Preparer) -> None:
     for split, name in (("train", "filled_mm"), ("val", "mm"), ("test", "mm")):
         for key in prepared.splits[split]:
             written = arrays[name][int(key[-5:])]
-            assert np.array_equal(prepared.pixels(key, "depth.png"), written), key
+            assert np.array_equal(prepared.pixels(key, "depth"), written), key
     assert prepared.index["header"]["train_depth"] == "filled"
 
 
 def test_full_size_frames_get_the_black_border_and_intrinsics(preparer: Preparer) -> None:
     arrays = official.nyu_labelled(preparer.raw, size=(480, 640), labels=False)
     prepared = preparer.run("nyu")
-    stored = prepared.pixels("kitchen-00002", "image.png")
+    stored = prepared.pixels("kitchen-00002", "image")
     assert np.array_equal(stored[7:474, 7:632], arrays["images"][2][7:474, 7:632])
     assert not stored[:7].any()
     assert not stored[474:].any()
     assert not stored[:, :7].any()
     assert not stored[:, 632:].any()
     assert prepared.info("kitchen-00002")["intrinsics"][0] == 518.8579
-    assert sorted(prepared.members("kitchen-00002")) == ["depth.png", "image.png"]
+    assert sorted(prepared.members("kitchen-00002")) == ["depth.map", "image.map"]
 
 
 def test_every_millimetre_survives_float32() -> None:

@@ -6,23 +6,23 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from symbio.errors import SymbioError
 from tests.prepare import official_files as official
 from tests.prepare.preparing import Preparer
 
 
-def test_files_are_stored_byte_for_byte(preparer: Preparer) -> None:
+def test_a_jpeg_keeps_its_bytes_and_depth_its_values(preparer: Preparer) -> None:
     official.nyu_sync(preparer.raw)
     prepared = preparer.run("nyu")
     assert prepared.report["header"]["layout"] == "sync"
     folder = preparer.raw / "sync/kitchen_0028b"
-    members = prepared.members("kitchen_0028b-00007")
-    assert members == {
-        "image.jpg": (folder / "rgb_00007.jpg").read_bytes(),
-        "depth.png": (folder / "sync_depth_00007.png").read_bytes(),
-    }
-    info = prepared.info("kitchen_0028b-00007")
+    key = "kitchen_0028b-00007"
+    assert prepared.members(key)["image.jpg"] == (folder / "rgb_00007.jpg").read_bytes()
+    depth = np.asarray(Image.open(folder / "sync_depth_00007.png"))
+    assert np.array_equal(prepared.pixels(key, "depth"), depth)
+    info = prepared.info(key)
     assert info["focal"] == 518.8579
     assert info["source"] == "sync/kitchen_0028b/rgb_00007.jpg"
 
@@ -72,9 +72,35 @@ def test_third_column_may_be_a_dense_depth_path(preparer: Preparer) -> None:
     raw, filled = preparer.run("nyu"), preparer.run("nyu", depth="filled")
     key = filled.splits["train"][0]
     assert "focal" not in raw.info(key)
-    assert np.unique(filled.pixels(key, "depth.png")).tolist() == [2500]
+    assert np.unique(filled.pixels(key, "depth")).tolist() == [2500]
     # Frames that are scored keep the sensor's depth.
-    assert 0 in filled.pixels(filled.splits["test"][0], "depth.png")
+    assert 0 in filled.pixels(filled.splits["test"][0], "depth")
+
+
+@pytest.mark.parametrize("start", ["", "/sync/", "nyu_depth_v2/sync/"])
+def test_paths_of_every_list_lead_to_the_same_frames(preparer: Preparer, start: str) -> None:
+    """BTS begins with a slash, iDisc with nothing, others with folders of their own."""
+    official.nyu_sync(preparer.raw)
+    expected = preparer.run("nyu").frames()
+    path = preparer.raw / official.NYU_TRAIN
+    assert path.read_text().startswith("/bathroom_0001/rgb_00000.jpg /bathroom_0001/")
+    path.write_text(path.read_text().replace(" /", f" {start}").replace("\n/", f"\n{start}")[1:])
+    assert preparer.run("nyu").frames() == expected
+
+
+def test_depth_of_training_frames_is_recorded(preparer: Preparer) -> None:
+    official.nyu_sync(preparer.raw)
+    path = preparer.raw / official.NYU_TRAIN
+    path.write_text(path.read_text().replace("518.8579", "").replace(".png", ".png /dense.png"))
+    official.save(preparer.raw / "sync/dense.png", np.full((48, 64), 2500, np.uint16))
+    for depth in ("raw", "filled"):
+        assert preparer.run("nyu", depth=depth).index["header"]["train_depth"] == depth
+
+
+def test_laser_scans_are_not_of_nyu(preparer: Preparer) -> None:
+    official.nyu_sync(preparer.raw)
+    with pytest.raises(SymbioError, match=r"nyu\.depth: 'velodyne' was found"):
+        preparer.run("nyu", depth="velodyne")
 
 
 def test_filled_depth_without_dense_paths_is_refused(preparer: Preparer) -> None:
@@ -88,9 +114,9 @@ def test_test_frames_take_labels_from_the_mat_by_their_number(preparer: Preparer
     arrays = official.nyu_labelled(preparer.raw)
     prepared = preparer.run("nyu")
     for key, index in (("kitchen-00002", 2), ("study-00005", 5)):
-        assert np.array_equal(prepared.pixels(key, "truth.png"), arrays["labels"][index])
+        assert np.array_equal(prepared.pixels(key, "truth"), arrays["labels"][index])
     # The number of a sync frame is no index of the .mat.
-    assert all("truth.png" not in prepared.members(k) for k in prepared.splits["train"])
+    assert all("truth.map" not in prepared.members(k) for k in prepared.splits["train"])
 
 
 def test_labels_of_another_scene_type_are_not_taken(preparer: Preparer) -> None:
@@ -100,7 +126,7 @@ def test_labels_of_another_scene_type_are_not_taken(preparer: Preparer) -> None:
     shutil.move(folder / "study", folder / "attic")
     path = preparer.raw / official.NYU_TEST
     path.write_text(path.read_text().replace("study", "attic"))
-    assert "truth.png" not in preparer.run("nyu").members("attic-00005")
+    assert "truth.map" not in preparer.run("nyu").members("attic-00005")
 
 
 def test_test_frames_may_come_from_the_mat(preparer: Preparer) -> None:
@@ -110,7 +136,7 @@ def test_test_frames_may_come_from_the_mat(preparer: Preparer) -> None:
     shutil.rmtree(preparer.raw / "official_splits")
     prepared = preparer.run("nyu")
     assert prepared.splits["test"] == ["kitchen-00002", "study-00005"]
-    assert np.array_equal(prepared.pixels("study-00005", "image.png"), arrays["images"][5])
+    assert np.array_equal(prepared.pixels("study-00005", "image"), arrays["images"][5])
 
 
 def test_folders_without_lists(preparer: Preparer) -> None:

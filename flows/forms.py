@@ -12,7 +12,7 @@ from pydantic import GetJsonSchemaHandler, PositiveInt
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from symbio.params import DATASETS
+from symbio.params import dataset_argument, dataset_names
 from symbio.presets import PRESETS
 
 
@@ -28,7 +28,19 @@ class Described:
         return {**handler(schema), "description": self.text}
 
 
-Dataset = Annotated[Literal["nyu", "kitti"], Described("The data set.")]
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Lets Prefect's form offer what is known when the flow is deployed."""
+
+    values: tuple[str, ...]
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "enum": list(self.values)}
+
+
+Dataset = Annotated[str, Choice(dataset_names()), Described("The data set.")]
 Preset = Annotated[
     Literal["sample", "paper"] | None,
     Described("A whole params file that ships; none: params.yaml of the checkout."),
@@ -62,7 +74,7 @@ def parsed(description: str, arguments: Sequence[str]) -> dict[str, Any]:
     Ends the process with code 2 on a mistake, as argparse does.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("dataset", choices=DATASETS)
+    parser.add_argument("dataset", type=dataset_argument)
     presets = sorted(path.stem for path in PRESETS.glob("*.yaml"))
     parser.add_argument("--preset", choices=presets, help="a whole params file that ships")
     parser.add_argument(

@@ -36,11 +36,16 @@ def input_key(root: Path, stage: str) -> str:
     Data is named by the hash that DVC recorded when an earlier stage made it; it is not read.
 
     Raises:
-        SymbioError: dvc.yaml has no such stage.
+        SymbioError: dvc.yaml has no such stage, or not of this data set.
     """
     verb, dataset = stage.split("@")
     definition = _stage(root, verb)
-    item = definition["foreach"][dataset]
+    item = definition["foreach"].get(dataset)
+    if item is None:
+        raise SymbioError(
+            f"{root / 'dvc.yaml'}: stage {verb} has no data set {dataset!r}; give it a line in "
+            "foreach (docs/custom-data.md)"
+        )
     params = load_params(root / "params.yaml").model_dump(mode="json")
 
     def filled(text: str) -> str:

@@ -1,4 +1,6 @@
-"""Flows train-nyu and train-kitti: from the raw files to a registered, perhaps promoted, model.
+"""Flows train-nyu, train-kitti, train-custom: from raw files to a registered model.
+
+The version becomes champion if the rules of promotion hold.
 
 python -m flows.train nyu        # without any server
 """
@@ -16,7 +18,7 @@ if __name__ == "__main__":
 
 from prefect import flow
 
-from flows.forms import Hosts, Overrides, Preset, Ranks, parsed
+from flows.forms import Dataset, Hosts, Overrides, Preset, Ranks, parsed
 from flows.machines import Machines
 from flows.page.summary import write_summary
 from flows.pipeline_run import open_workspace, run_stages
@@ -43,6 +45,19 @@ def train_kitti(
     return train(root, "kitti", Machines(ranks, tuple(hosts or ())))
 
 
+@flow(name="train-custom")
+def train_custom(
+    dataset: Dataset,
+    preset: Preset = None,
+    overrides: Overrides = None,
+    ranks: Ranks = None,
+    hosts: Hosts = None,
+) -> dict[str, Any]:
+    """A data set of one's own: the same, for a key of the section custom of params.yaml."""
+    root = open_workspace(dataset, preset, overrides or {})
+    return train(root, dataset, Machines(ranks, tuple(hosts or ())))
+
+
 def train(root: Path, dataset: str, machines: Machines) -> dict[str, Any]:
     """The whole pipeline in an opened workspace; part of a flow run.
 
@@ -58,4 +73,9 @@ def train(root: Path, dataset: str, machines: Machines) -> dict[str, Any]:
 
 if __name__ == "__main__":
     chosen = parsed(__doc__, sys.argv[1:])
-    {"nyu": train_nyu, "kitti": train_kitti}[chosen.pop("dataset")](**chosen)
+    flows = {"nyu": train_nyu, "kitti": train_kitti}
+    named = flows.get(chosen["dataset"])
+    if named is None:
+        train_custom(**chosen)
+    else:
+        named(**{key: value for key, value in chosen.items() if key != "dataset"})

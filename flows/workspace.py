@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from symbio.errors import SymbioError
-from symbio.params import DATASETS, Params, load_params, parse_params
+from symbio.params import Params, dataset_names, load_params, parse_params
 from symbio.presets import PRESETS
 from symbio.tracking.store import locked, open_store
 from symbio.worktree import add_worktree, apply_diff, git, share_cache, write_params
@@ -83,7 +83,7 @@ def _share_data(root: Path, folder: Path) -> None:
     share_cache(root, folder)
     if (root / "dvc.lock").is_file():
         shutil.copyfile(root / "dvc.lock", folder / "dvc.lock")
-    for dataset in DATASETS:
+    for dataset in dataset_names(root):
         raw = root / "data" / "raw" / dataset
         if raw.exists():
             link = folder / "data" / "raw" / dataset

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
+from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from symbio.errors import SymbioError
+from symbio.section import Section, parse_section, read_yaml
 
 DATASETS = ("nyu", "kitti")
-DatasetName = Literal["nyu", "kitti"]
+"""Data sets of which symbio knows the official files; those of one's own are keys of `custom`."""
+_CUSTOM = "custom"
+_NAME = r"[a-z][a-z0-9_]{0,39}"
+DatasetName = Annotated[str, StringConstraints(pattern=f"^{_NAME}$")]
+"""Becomes part of file names, of an experiment's and of a registered model's name."""
+_TAKEN = (*DATASETS, "tracking")
+"""No names for a data set of one's own: `checkpoints/tracking` is a folder already."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -24,12 +30,6 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Size = tuple[Annotated[int, Field(ge=32)], Annotated[int, Field(ge=32)]]
-
-
-class Section(BaseModel):
-    """A frozen section of params.yaml; unknown keys and lax conversions are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class SampleParams(Section):
@@ -48,12 +48,13 @@ class DatasetParams(Section):
 
     raw: str
     """Folder of the official files, relative to the project's root."""
-    layout: Literal["auto", "labelled", "sync", "annotated"] = "auto"
+    layout: Literal["auto", "labelled", "sync", "annotated", "custom"] = "auto"
     train_list: str | None = None
     """Split list, relative to `raw`; None takes the official file found there."""
     test_list: str | None = None
-    depth: Literal["raw", "filled"] = "raw"
-    """Which depth of the labelled .mat: with the sensor's holes, or filled in."""
+    depth: Literal["raw", "filled", "velodyne"] = "raw"
+    """Depth of training frames. NYU: with the sensor's holes (raw), or filled in. KITTI: annotated
+    maps (raw), or also laser scans (velodyne) where a frame has no map."""
     image_size: Size
     """Height and width (pixels) at which the network sees frames."""
     depth_range: tuple[Positive, Positive]
@@ -61,7 +62,8 @@ class DatasetParams(Section):
     protocol: str
     val_share: Annotated[float, Field(ge=0.0, lt=1.0)]
     """Share of the training list held out, by whole scene or drive, to choose the model."""
-    sample: SampleParams
+    sample: SampleParams | None = None
+    """Of nyu and kitti."""
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -75,10 +77,14 @@ class TeacherParams(Section):
     """The model that writes pseudo-labels."""
 
     model: str
-    """`builtin:sample`, a folder, or a hub name of a transformers segmentation model."""
+    """`builtin:sample`, a short name (`oneformer-swin-large`, `mask2former-swin-large`,
+    `segformer-b5`), a folder or hub name of a transformers segmentation model, or
+    `folder:PATH` for labels that were written elsewhere."""
     min_confidence: Share
     """Pixels whose arg-max class is less probable become 255 (ignored)."""
     batch: Count
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: matrix products and convolutions in bfloat16; probabilities stay float32."""
     flip_average: bool = False
     image_size: Size | None = None
     """Height and width (pixels) that the teacher sees; None keeps its processor's own."""
@@ -163,6 +169,16 @@ class MixParams(Section):
     """How far (pixels) a sparse map's measured depth reaches when regions are cut."""
 
 
+class CutDepthParams(Section):
+    """CutDepth: a rectangle of the image is replaced by its depth, drawn in grey."""
+
+    probability: Share
+    extent: Annotated[float, Field(gt=0.0, le=1.0)] = 0.75
+    """The paper's p: how far the rectangle may reach towards the far edges."""
+    white_m: Positive
+    """Depth (metres) that is drawn white; nearer is darker in proportion, 0 m black."""
+
+
 class AugmentParams(Section):
     """Augmentation of training frames, on the device."""
 
@@ -173,6 +189,10 @@ class AugmentParams(Section):
     brightness: tuple[Positive, Positive]
     crop: Size | None = None
     """Height and width (pixels) of a random crop; None trains on the whole frame."""
+    rotation: Annotated[float, Field(ge=0.0, le=45.0)] = 0.0
+    """Largest angle (degrees) by which frames are turned, either way; 0 turns none."""
+    cutdepth: CutDepthParams | None = None
+    """None leaves it out."""
 
 
 class SelectParams(Section):
@@ -378,6 +398,8 @@ class Params(Section):
     seed: Seed
     nyu: DatasetParams
     kitti: DatasetParams
+    custom: dict[DatasetName, DatasetParams] = Field(default_factory=dict)
+    """Data sets of one's own, by name (docs/custom-data.md)."""
     teacher: TeacherParams
     labels: LabelsParams = LabelsParams()
     model: ModelParams
@@ -388,16 +410,83 @@ class Params(Section):
     ablations: dict[str, SuiteParams] = Field(default_factory=dict)
     """By the suite's name."""
 
+    @model_validator(mode="after")
+    def _own_data_sets(self) -> Self:
+        for name, section in self.custom.items():
+            at = f"{_CUSTOM}.{name}"
+            if name in _TAKEN:
+                raise ValueError(f"{at}: the name is taken; give another one")
+            if section.layout not in ("auto", "custom"):
+                raise ValueError(f"{at}.layout: {section.layout!r} was found, allowed: custom")
+            told = {"sample": section.sample, "train_list": section.train_list}
+            told |= {"test_list": section.test_list, "depth": section.depth}
+            for key, value in told.items():
+                if value not in (None, "raw"):
+                    raise ValueError(
+                        f"{at}.{key}: is of nyu and kitti only (found {value!r}); what files a "
+                        "data set of one's own has stands in its dataset.yaml"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _additions_are_of_data_sets(self) -> Self:
+        named = {f"ablations.{name}.on": list(suite.on) for name, suite in self.ablations.items()}
+        for at, names in {"search.on": list(self.search.on), **named}.items():
+            for name in names:
+                if name not in self.datasets:
+                    raise ValueError(
+                        f"{at}: no data set {name!r}; there are {', '.join(self.datasets)}"
+                    )
+        return self
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Names of all data sets: nyu, kitti and the keys of `custom`."""
+        return (*DATASETS, *self.custom)
+
     def dataset(self, name: str) -> DatasetParams:
         """The section of one data set.
 
         Raises:
             SymbioError: there is no such data set.
         """
-        if name not in DATASETS:
-            raise SymbioError(f"no data set {name!r}; there are {', '.join(DATASETS)}")
-        section: DatasetParams = getattr(self, name)
+        if name not in self.datasets:
+            raise SymbioError(f"no data set {name!r}; there are {', '.join(self.datasets)}")
+        section: DatasetParams = self.custom.get(name) or getattr(self, name)
         return section
+
+
+def section_key(dataset: str) -> str:
+    """Where a data set's section is in params.yaml, as a dotted key."""
+    return dataset if dataset in DATASETS else f"{_CUSTOM}.{dataset}"
+
+
+def section_in(values: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """A data set's section in the values of a params file; empty where it has none."""
+    place = values if dataset in DATASETS else values.get(_CUSTOM) or {}
+    return dict(place.get(dataset) or {})
+
+
+def dataset_names(root: Path = Path(".")) -> tuple[str, ...]:
+    """Names of the data sets of the project at `root`, also where its params do not hold.
+
+    Those of nyu and kitti, whose results may lie there, and the keys of `custom`.
+    """
+    try:
+        values = read_yaml(root / "params.yaml", "")
+    except SymbioError:
+        return DATASETS
+    custom = values.get(_CUSTOM) if isinstance(values, dict) else None
+    names = [str(name) for name in custom] if isinstance(custom, dict) else []
+    return (*DATASETS, *(name for name in names if re.fullmatch(_NAME, name)))
+
+
+def dataset_argument(text: str) -> str:
+    """A data set named on a command line, for argparse. Raises ArgumentTypeError."""
+    names = dataset_names()
+    if text not in names:
+        raise ArgumentTypeError(f"no data set {text!r}; there are {', '.join(names)}")
+    return text
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
@@ -407,74 +496,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         SymbioError: the file is missing, is no YAML, or a key is unknown, mistyped or out of
             range; the message names every such key, the value found and what is allowed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SymbioError(
-            f"{path}: cannot be read ({error.strerror}); run inside a symbio project, "
-            "or write one with `symbio preset sample`"
-        ) from error
-    try:
-        values = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise SymbioError(f"{path}: is not valid YAML: {error}") from error
-    return parse_params(values, str(path))
+    hint = "run inside a symbio project, or write one with `symbio preset sample`"
+    return parse_params(read_yaml(path, hint), str(path))
 
 
 def parse_params(values: Any, source: str) -> Params:
     """Check parsed YAML; `source` names it in messages. Raises SymbioError."""
-    try:
-        return Params.model_validate_json(_as_json(values), strict=True)
-    except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
-        raise SymbioError(f"{source}: " + "\n  ".join(["does not hold:", *lines])) from error
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 1e-4 is a number and `on` is a word, as everybody expects."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:bool"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-    "tag:yaml.org,2002:bool",
-    re.compile(r"^(?:yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE)$"),
-    list("yYnNtTfF"),
-)
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _as_json(values: Any) -> str:
-    return json.dumps(values, default=str)
-
-
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-    kind, found = problem["type"], problem.get("input")
-    if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(problem["loc"][-1]), _known_keys(problem["loc"]), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"{key}: unknown key (value {found!r}){hint}"
-    if kind == "missing":
-        return f"{key}: missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    told = "" if isinstance(found, dict) else f" (found {found!r})"
-    return f"{key}: {message}{told}"
-
-
-def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    section: type[BaseModel] = Params
-    for part in location[:-1]:
-        field = section.model_fields.get(str(part))
-        if field is None or not (
-            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-        ):
-            return []
-        section = field.annotation
-    return list(section.model_fields)
+    return parse_section(Params, values, source)

@@ -33,7 +33,7 @@ def write_summary(
 
     Args:
         root: the folder that the flow worked in.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         stages: results with `stage`, `outcome` ("ran", "unchanged", "cached") and `seconds`.
         decision: what `symbio promote` said.
     """

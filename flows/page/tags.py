@@ -21,7 +21,7 @@ def tag_this_run(dataset: str, preset: str, commit: str) -> None:
     Outside a flow, or while the server is away, nothing is added.
 
     Args:
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         preset: as `preset_name` says.
         commit: abbreviated.
     """

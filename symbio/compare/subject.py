@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from symbio.errors import SymbioError
-from symbio.params import DATASETS, Params
+from symbio.params import Params
 from symbio.tracking.measurements import (
     Measurement,
     RunFacts,
@@ -60,7 +60,7 @@ def subject_at(params: Params, root: Path, name: str) -> Subject:
 
 def _version(params: Params, root: Path, name: str) -> Subject:
     version = version_at(root, name)
-    dataset = next((one for one in DATASETS if experiment_name(one) == version.name), None)
+    dataset = next((one for one in params.datasets if experiment_name(one) == version.name), None)
     if dataset is None or not version.run_id:
         raise SymbioError(f"{version.uri}: symbio did not register it, and knows no scores of it")
     protocol = params.dataset(dataset).protocol

@@ -17,6 +17,7 @@ import colorsys
 import csv
 import functools
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,17 @@ CITYSCAPES_TRAIN_IDS: Mapping[int, int] = MappingProxyType({
 
 ADE20K = "ade20k"
 """The space of every teacher."""
+
+NO_LABELS = "none"
+"""The label space of a data set without labels: nothing of it is scored."""
+
+_NUM_IDS = {"nyu894": 895, "nyu40": 41, "cityscapes": 34, ADE20K: NUM_CLASSES, NO_LABELS: 0}
+"""Ids from 0 that a label space has."""
+
+_OWN = "names:"
+"""Begins the label space of a data set's own classes: names:1=wall,2=floor."""
+_OWN_NAME = re.compile(r"[^\s,=](?:[^,=\r\n]*[^\s,=])?")
+_MOST_OWN = 254
 
 _SPACES = {"nyu40": NYU40, "nyu13": NYU13, "cityscapes19": CITYSCAPES19}
 
@@ -130,6 +142,15 @@ def class_space(name: str) -> ClassSpace:
         return ClassSpace(name, ade20k_names(), _identity(NUM_CLASSES))
     if name == "nyu13":
         return ClassSpace(name, NYU13, _nyu13()[class_space("nyu40").from_ade20k])
+    if name.startswith(_OWN):
+        names = tuple(dict.fromkeys(_own_names(name).values()))
+        places = {label.casefold(): place for place, label in enumerate(names)}
+        same = {
+            number: places[label.casefold()]
+            for number, label in enumerate(ade20k_names())
+            if label.casefold() in places
+        }
+        return ClassSpace(name, names, _table(256, same))
     if name not in _SPACES:
         raise SymbioError(f"no space of classes {name!r}; there are {ADE20K}, {', '.join(_SPACES)}")
     # NYU40 counts from 1 in the file, as its authors do.
@@ -147,7 +168,8 @@ def label_space(truth: str, predicted: str = ADE20K) -> LabelSpace:
     compared; one that speaks NYU13 is scored in NYU13.
 
     Args:
-        truth: "nyu894" (scored in NYU40), "cityscapes" (in 19 train ids) or "ade20k".
+        truth: "nyu894" and "nyu40" (scored in NYU40), "cityscapes" (in 19 train ids), "ade20k",
+            "none" (nothing is scored), or what `own_space` gives (in those classes).
         predicted: the space of the network's classes.
 
     Raises:
@@ -169,6 +191,39 @@ def label_space(truth: str, predicted: str = ADE20K) -> LabelSpace:
     return LabelSpace(
         predicted, spoken.names, spoken.from_ade20k, table[from_truth], spoken, identity
     )
+
+
+def own_space(names: Mapping[int, str]) -> str:
+    """The label space of a data set's own classes: stored id -> name, ids of one name one class.
+
+    What is equal in name to a class of ADE20K, in small or capital letters, has it as counterpart.
+
+    Raises:
+        SymbioError: a name is empty or has a comma, an equals sign or a line's end, two names
+            differ in capitals only, or there are too many.
+    """
+    for number, label in names.items():
+        if not _OWN_NAME.fullmatch(label):
+            raise SymbioError(f"class {number}: {label!r} is no name; leave out , = and blank ends")
+    distinct = set(names.values())
+    if len({label.casefold() for label in distinct}) < len(distinct):
+        raise SymbioError("two names of classes differ in capital letters only")
+    if len(distinct) > _MOST_OWN:
+        raise SymbioError(f"{len(distinct)} names of classes; at most {_MOST_OWN} are possible")
+    return _OWN + ",".join(f"{number}={names[number]}" for number in sorted(names))
+
+
+@functools.cache
+def known_ids(truth: str) -> NDArray[np.bool_]:
+    """(65536,): ids that ground truth of a label space may hold, those of unlabelled pixels too."""
+    known = np.zeros(65536, np.bool_)
+    if truth.startswith(_OWN):
+        known[list(_own_names(truth))] = True
+    else:
+        known[: _NUM_IDS[truth]] = True
+    known[[0, IGNORE]] = True
+    known.setflags(write=False)
+    return known
 
 
 def maps_sha256() -> str:
@@ -199,7 +254,21 @@ def _own_space(truth: str) -> tuple[ClassSpace, NDArray[np.uint8]]:
     if truth == "nyu894":
         ids = {int(row["nyu894"]): int(row["nyu40"]) - 1 for row in _rows("nyu894.csv")}
         return class_space("nyu40"), _table(65536, ids)
+    if truth == "nyu40":
+        return class_space("nyu40"), _table(65536, {place + 1: place for place in range(40)})
+    if truth == NO_LABELS:
+        return class_space(ADE20K), _table(65536, {})
+    if truth.startswith(_OWN):
+        own = class_space(truth)
+        stored = _own_names(truth)
+        return own, _table(65536, {number: own.names.index(stored[number]) for number in stored})
     return class_space("cityscapes19"), _table(65536, CITYSCAPES_TRAIN_IDS)
+
+
+def _own_names(space: str) -> dict[int, str]:
+    """Stored id -> name, of a label space that `own_space` gave."""
+    pairs = (one.split("=") for one in space.removeprefix(_OWN).split(","))
+    return {int(number): label for number, label in pairs}
 
 
 def _coarser(own: ClassSpace, other: ClassSpace) -> NDArray[np.uint8] | None:

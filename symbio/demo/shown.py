@@ -11,7 +11,7 @@ from symbio.data.classes import palette
 from symbio.model.network import SymbioticNetwork
 from symbio.model.saved import spoken
 from symbio.pictures import colour_depth
-from symbio.predict.cloud import FOCAL_OF_WIDTH
+from symbio.predict.cloud import focal_of_width
 
 MOST_BYTES = 32 * 2**20
 """Of an upload. The largest JPEG files of telephones have about 25 MB."""
@@ -36,7 +36,7 @@ class Shown:
     @property
     def focal_of_width(self) -> float | None:
         """Focal length over width of that data set's camera; None: not known."""
-        return FOCAL_OF_WIDTH.get(self.dataset)
+        return focal_of_width(self.card)
 
     def facts(self) -> dict[str, Any]:
         """JSON values: names, sizes, the scale of depth's colours, the classes with theirs."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from symbio.errors import SymbioError
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.ranks.ending import RESUME_ME
 from symbio.tracking.models import registering
 from symbio.tracking.store import FOLDER, experiment_name
@@ -36,7 +36,7 @@ def alone(root: Path, checkouts: Iterable[Path]) -> Iterator[None]:
         for checkout in checkouts:
             if (checkout / ".dvc").is_dir():
                 stack.enter_context(_dvc_stands_still(checkout))
-        for dataset in DATASETS:
+        for dataset in dataset_names(root):
             stack.enter_context(registering(root, experiment_name(dataset)))
         yield
 

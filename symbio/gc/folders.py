@@ -21,7 +21,7 @@ from symbio.gc.item import (
     is_recent,
 )
 from symbio.gc.work import UNSENT, is_held, records_below, studies_under_way, why_in_use
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.status.study import SEARCHES
 from symbio.tracking.record import RUN_FILE, RunRecord, record_before
 from symbio.tracking.store import locked
@@ -50,7 +50,7 @@ _OF_VERSIONS = (
     (COMPARISONS, "comparisons"),
     (EVALUATIONS, "evaluations"),
 )
-_VERSION = re.compile(rf"symbio-({'|'.join(DATASETS)})-([0-9]+)")
+_VERSION = re.compile(r"symbio-([a-z][a-z0-9_]*)-([0-9]+)")
 _RUN = re.compile(r"run-([0-9a-f]{8,32})")
 
 
@@ -119,15 +119,16 @@ def of_versions(root: Path, stay: set[str], runs: set[str], now: float) -> Itera
 
 def trainings(root: Path, runs: RunKeys, now: float) -> Iterator[Item]:
     """Checkpoints and records of runs; the newest training of a data set stays."""
-    for dataset in DATASETS:
+    for dataset in dataset_names(root):
         for name, why in ((dataset, f"is the newest of {dataset}"), (f"{dataset}.previous", None)):
             folder = root / "checkpoints" / name
             if folder.is_dir() and not folder.is_symlink():
                 yield _item(TRAININGS, root, folder, why, now)
+    names = dataset_names(root)
     for folder in folders_in(root / _TRACKING):
         record = record_before(folder)
         if record is not None:
-            why = f"is the newest of {folder.name}" if folder.name in DATASETS else None
+            why = f"is the newest of {folder.name}" if folder.name in names else None
             why = why or (runs.why(record.key) if record.stored else UNSENT)
             yield _item(RECORDS, root, folder, why, now)
 
@@ -135,7 +136,7 @@ def trainings(root: Path, runs: RunKeys, now: float) -> Iterator[Item]:
 def keys_under_way(root: Path) -> dict[str, str]:
     """Own key of a run -> why: runs whose folders stay, whatever the store says of them."""
     found = {}
-    for dataset in DATASETS:
+    for dataset in dataset_names(root):
         record = record_before(root / _TRACKING / dataset)
         if record is not None:
             found[record.key] = f"is the newest training of {dataset} in a checkout"

@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 
 from symbio.gc.disk import is_below, weight_of
 from symbio.gc.item import GRACE_S
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.tracking.mirror import KEY_TAG
 from symbio.tracking.models import aliases_of
 from symbio.tracking.store import experiment_name, open_store
@@ -50,7 +50,7 @@ def holdings(root: Path, now: float) -> list[Holdings]:
 
     Raises what MLflow raises when the store is away.
     """
-    return [_of(open_store(root), root, experiment_name(one), now) for one in DATASETS]
+    return [_of(open_store(root), root, experiment_name(one), now) for one in dataset_names(root)]
 
 
 def database_of(client: MlflowClient) -> Any | None:

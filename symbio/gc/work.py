@@ -10,7 +10,7 @@ from pathlib import Path
 from symbio.files import read_json
 from symbio.gc.disk import weight_of
 from symbio.gc.item import RECENT, is_recent
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.ranks.heartbeat import filesystem_now
 from symbio.status.state import Name, state_of
 from symbio.status.study import studies_in
@@ -34,7 +34,7 @@ def why_in_use(checkout: Path, now: float) -> str | None:
         return "is being made"
     if _is_locked(checkout):
         return "is locked by `git worktree lock`"
-    for dataset in DATASETS:
+    for dataset in dataset_names(checkout):
         run = checkout / "checkpoints" / dataset
         if run.is_dir() and state_of(run, filesystem_now(run.parent)).name in LIVING:
             return f"{dataset} is being trained in it"
@@ -74,7 +74,7 @@ def records_below(checkout: Path) -> Iterator[RunRecord]:
 def weights_here(checkout: Path) -> list[str]:
     """SHA-256 of the weights of the networks in models/."""
     found = []
-    for dataset in DATASETS:
+    for dataset in dataset_names(checkout):
         card = checkout / "models" / dataset / "model.json"
         if card.is_file():
             found.append(str(read_json(card, "a network's description").get("weights_sha256")))

@@ -14,6 +14,7 @@ from typing import Any
 
 from symbio.lineage.history import History, Run
 from symbio.lineage.recorded import Recorded, deps_of, outs_of
+from symbio.params import section_in
 from symbio.tracking.training import HOSTS_TAG
 
 VERSION = "version"
@@ -98,7 +99,7 @@ def tree_of(record: Recorded, history: History, gap: str | None = None) -> Tree:
 def _data(record: Recorded, history: History) -> Iterator[tuple[str, Node]]:
     """Raw data, prepared frames, teacher and labels."""
     dataset, tags = record.dataset, record.version.tags
-    raw = (record.params.get(dataset) or {}).get("raw")
+    raw = section_in(record.params, dataset).get("raw")
     made_of: tuple[str, ...] = ()
     if raw is not None:
         rendered = raw in outs_of(record.dvc_lock, f"sample@{dataset}")

@@ -10,7 +10,7 @@ import torch
 from symbio.data.dataset import CACHE_BYTES
 from symbio.errors import SymbioError
 from symbio.files import read_json
-from symbio.params import Params
+from symbio.params import Params, section_key
 from symbio.plan import budget, fit
 from symbio.plan.baseline import Baseline
 from symbio.plan.budget import Duration
@@ -55,7 +55,7 @@ def assemble(
         # Of torch: a map that is too small for a norm, or shapes that do not meet.
         problems.append(
             f"the network cannot take a step ({error}); change model.encoder, "
-            f"{dataset}.image_size or train.augment.crop"
+            f"{section_key(dataset)}.image_size or train.augment.crop"
         )
     stages, unknown = question.answer()
     limit = fit.limit_of(device, settings.ranks)
@@ -128,7 +128,7 @@ def _training_frames(params: Params, paths: Paths) -> int | None:
         return len(read_json(paths.prepared / "index.json", "an index")["splits"]["train"]) or None
     except (SymbioError, KeyError, TypeError):
         section = params.dataset(paths.dataset)
-        if section.raw != f"data/sample/{paths.dataset}":
+        if section.sample is None or section.raw != f"data/sample/{paths.dataset}":
             return None
         return round(section.sample.train * (1.0 - section.val_share)) or None
 

@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from symbio.errors import SymbioError
-from symbio.params import Params, TrainParams
+from symbio.params import Params, TrainParams, section_key
 from symbio.plan.budget import Disk
 from symbio.plan.memory import Estimate
 from symbio.train.batching import accumulation
@@ -54,7 +54,7 @@ def memory_problem(
 
     Args:
         params: of the run.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         estimate: theirs.
         limit: bytes that a rank may take.
         estimate_of: traces other params.
@@ -80,7 +80,7 @@ def memory_problem(
         advice.insert(0, f"train.micro_batch: {micro}")
     if not advice:
         size = _smaller_size(params, dataset, share, fits)
-        smaller = f"{dataset}.image_size: [{size[0]}, {size[1]}]" if size else None
+        smaller = f"{section_key(dataset)}.image_size: [{size[0]}, {size[1]}]" if size else None
         advice = [smaller or "a smaller model.encoder"]
     told = f"a rank needs {gib(peak.total)} under ZeRO-{stage}, {gib(limit)} are there"
     return f"memory: {told}; {' or '.join(advice)} would fit"

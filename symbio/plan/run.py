@@ -37,7 +37,7 @@ def run(
 
     Args:
         params: of the run.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         settings: on which ranks and hosts; None: as `symbio train` would start.
         price_an_hour: of one host, in any currency.

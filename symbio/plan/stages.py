@@ -65,7 +65,7 @@ def stages_from(
     Args:
         changed: of `dvc status --json`.
         graph: of `dvc dag --dot`.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder, with params.yaml and perhaps dvc.lock.
     """
     lock = _yaml(root / "dvc.lock").get("stages", {})

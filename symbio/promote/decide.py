@@ -31,7 +31,7 @@ def decide(
 
     Args:
         params: section `promote`.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         protocol: name of the one whose scores count.
         root: the project's folder.
         version: under decision.

@@ -53,7 +53,7 @@ def run(
 
     Args:
         params: its section `promote`, and the data set's protocol.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         model: `models:/symbio-{d}/VERSION` or `...@ALIAS`; None: the candidate.
 

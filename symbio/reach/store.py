@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.reach.bucket import check_bucket
 from symbio.reach.failure import failed_check
 from symbio.reach.folder import check_folder
@@ -60,7 +60,7 @@ def _artifact_places(root: Path, uri: str) -> list[str]:
     try:
         client = open_store(root)
         client.search_experiments(max_results=1)
-        named = [client.get_experiment_by_name(experiment_name(one)) for one in DATASETS]
+        named = [client.get_experiment_by_name(experiment_name(one)) for one in dataset_names(root)]
         found = [one for one in named if one is not None]
         if not found and not uri.startswith(_SQLITE):
             try:

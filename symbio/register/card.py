@@ -221,7 +221,9 @@ def _terms(card: Mapping[str, Any]) -> str:
         if card["model"].get("pretrained")
         else ""
     )
-    data = _TERMS.get(str(card["dataset"]), "See the data set's own terms.")
+    data = _TERMS.get(str(card["dataset"]))
+    if data is None:
+        return f"See the terms of the data set {card['dataset']}.{pretrained}"
     return (
         f"{data} That holds for weights trained on the official files; a model of the rendered "
         f"sample carries no such terms.{pretrained}"

@@ -47,7 +47,7 @@ def register(
     returned. A new version becomes the candidate.
 
     Args:
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         run_id: the store's run that the model is logged under.
         lineage: tags for the version.

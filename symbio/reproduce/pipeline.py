@@ -56,7 +56,7 @@ def run_stage(
 
     Args:
         stage: one of STAGES.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         checkout: where.
         python: the interpreter.
         ranks: processes of a training, all on this host.

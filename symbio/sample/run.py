@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import cv2
 
+from symbio.errors import SymbioError
 from symbio.files import whole_folder
-from symbio.params import Params
+from symbio.params import Params, section_key
 from symbio.progress import track
 from symbio.sample.kitti import kitti_frame, write_kitti
 from symbio.sample.nyu import nyu_frame, write_nyu
@@ -45,6 +46,10 @@ def run(
         SymbioError: no such data set, or the disk is full.
     """
     sample = params.dataset(dataset).sample
+    if sample is None:
+        raise SymbioError(
+            f"{section_key(dataset)}: has no section sample; only nyu and kitti can be rendered"
+        )
     total = sample.train + sample.test
     workers = min(workers or len(os.sched_getaffinity(0)), total)
     start = time.monotonic()

@@ -11,7 +11,8 @@ import yaml
 
 from symbio.errors import SymbioError
 from symbio.files import whole_file
-from symbio.params import Params, Section, parse_params
+from symbio.params import DatasetParams, Params, parse_params, section_key
+from symbio.section import Section
 
 
 def check_key(key: str, dataset: str, source: str) -> None:
@@ -20,7 +21,7 @@ def check_key(key: str, dataset: str, source: str) -> None:
     Raises:
         SymbioError: the key names no parameter, or one that no training reads.
     """
-    known = list(_parameters(Params))
+    known = [*_parameters(Params), *_parameters(DatasetParams, f"{section_key(dataset)}.")]
     trained = [name for name in known if _is_trained(name, dataset)]
     if key in trained:
         return
@@ -28,7 +29,7 @@ def check_key(key: str, dataset: str, source: str) -> None:
         raise SymbioError(
             f"{source}: no trial can change {key}, since all trials train on the same prepared "
             "frames and labels and are scored alike; give a key of model, nearfarmix, labels or "
-            f"train, {dataset}.image_size or {dataset}.depth_range"
+            f"train, {section_key(dataset)}.image_size or {section_key(dataset)}.depth_range"
         )
     near = difflib.get_close_matches(key, trained, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
@@ -37,11 +38,12 @@ def check_key(key: str, dataset: str, source: str) -> None:
 
 def value_at(params: Params, key: str) -> Any:
     """The value of a parameter. Raises SymbioError if `key` names none."""
-    if key not in _parameters(Params):
+    own = (name for one in params.custom for name in _parameters(DatasetParams, f"custom.{one}."))
+    if key not in _parameters(Params) and key not in own:
         raise SymbioError(f"{key} names no parameter")
     value: Any = params
     for name in key.split("."):
-        value = getattr(value, name)
+        value = value[name] if isinstance(value, dict) else getattr(value, name)
     return value
 
 
@@ -85,5 +87,6 @@ def _parameters(section: type[Section], prefix: str = "") -> Iterator[str]:
 
 
 def _is_trained(key: str, dataset: str) -> bool:
-    own = (f"{dataset}.image_size", f"{dataset}.depth_range", "seed")
+    section = section_key(dataset)
+    own = (f"{section}.image_size", f"{section}.depth_range", "seed")
     return key in own or key.startswith(("labels.", "model.", "nearfarmix.", "train."))

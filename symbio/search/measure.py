@@ -14,7 +14,6 @@ from pathlib import Path
 
 from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
-from symbio.params import DATASETS
 from symbio.progress import say
 from symbio.ranks.handed import handed_params
 from symbio.ranks.place import die_with_parent
@@ -25,7 +24,7 @@ def main() -> int:
     die_with_parent()
     prepare_environment()
     parser = argparse.ArgumentParser(prog="python -m symbio.search.measure", description=__doc__)
-    parser.add_argument("dataset", choices=DATASETS)
+    parser.add_argument("dataset")
     parser.add_argument("--root", type=Path, default=Path(), help="the trial's folder")
     given = parser.parse_args()
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from symbio.errors import SymbioError
-from symbio.params import DatasetName, Params
+from symbio.params import Params
 from symbio.search.keys import changed
 
 
@@ -39,12 +39,11 @@ class Plan:
     @property
     def base(self) -> dict[str, Any]:
         """Changes that all trials have in common, those for the data set included."""
-        dataset = cast(DatasetName, self.dataset)
         if self.suite is None:
             search = self.params.search
-            return {**search.base, **search.on.get(dataset, {})}
+            return {**search.base, **search.on.get(self.dataset, {})}
         suite = self.params.ablations[self.suite]
-        return {**suite.base, **suite.on_dataset(dataset).base}
+        return {**suite.base, **suite.on_dataset(self.dataset).base}
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
@@ -52,7 +51,7 @@ class Plan:
         if self.suite is None:
             return {}
         suite = self.params.ablations[self.suite]
-        here = suite.on_dataset(cast(DatasetName, self.dataset)).variants
+        here = suite.on_dataset(self.dataset).variants
         names = dict.fromkeys((*suite.variants, *here))
         return {name: {**suite.variants.get(name, {}), **here.get(name, {})} for name in names}
 
@@ -100,7 +99,7 @@ def search_plan(
 
     Args:
         params: of the project.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         trials: in all, instead of `search.trials`.
         name: of the study; None: the data set's.
 

@@ -66,7 +66,7 @@ def measure(
 
     Args:
         params: of the trial; they name the protocol. Size and depth range are the network's own.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the trial's folder.
         place: which rank this is; the first one writes the file, and `pictures/` of the held-out
             frames of the test split.

@@ -49,7 +49,7 @@ def search(
 
     Args:
         params: of the project; the section `search` says what is tried.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         settings: on which ranks and hosts each trial trains.
         trials: in all, instead of `search.trials`.

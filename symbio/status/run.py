@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.ranks.heartbeat import filesystem_now
 from symbio.status.state import Name, RankState, RunState, state_of
 from symbio.status.study import StudyState, TrialState, studies_in
@@ -25,7 +25,8 @@ def run(dataset: str | None, root: Path = Path(".")) -> int:
     """
     folder = root / "checkpoints"
     now = filesystem_now(folder)
-    states = {name: state_of(folder / name, now) for name in DATASETS if dataset in (None, name)}
+    names = dataset_names(root) if dataset is None else (dataset,)
+    states = {name: state_of(folder / name, now) for name in names}
     found = {name: state for name, state in states.items() if state.name != "none"}
     studies = studies_in(root, dataset)
     for name, state in (found or ({} if studies else states)).items():

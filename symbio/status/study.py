@@ -16,7 +16,7 @@ import psutil
 
 from symbio.errors import SymbioError
 from symbio.files import read_json
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.ranks.heartbeat import filesystem_now
 from symbio.status.state import RunState, state_of
 from symbio.tracking.record import FAILED, FINISHED, RUNNING, read_record
@@ -149,7 +149,7 @@ def _what(known: dict[str, Any], variant: str, seed: str, changes: str) -> str:
 
 
 def _training(root: Path) -> RunState | None:
-    for dataset in DATASETS:
+    for dataset in dataset_names(root):
         run = root / "checkpoints" / dataset
         if run.is_dir():
             return state_of(run, filesystem_now(run.parent))

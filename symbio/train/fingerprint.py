@@ -26,6 +26,10 @@ def ingredients(
     """
     section = params.dataset(dataset)
     train = params.train.model_dump(mode="json", exclude=_HOUSEKEEPING)
+    for key in ("rotation", "cutdepth"):
+        # Off, they are left out: runs from before they could be chosen stay what they are.
+        if not train["augment"][key]:
+            del train["augment"][key]
     parts = {
         "seed": params.seed,
         f"{dataset}.image_size": list(section.image_size),

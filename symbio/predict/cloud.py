@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ FOCAL_OF_WIDTH = {"nyu": 518.8579 / 640, "kitti": 721.5377 / 1242}
 """Focal length over image width of the data sets' colour cameras (their published calibration)."""
 
 _VERTEX = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)])
+
+
+def focal_of_width(card: Mapping[str, Any]) -> float | None:
+    """Focal length over width of the camera whose pictures a model was trained on, if known."""
+    own: float | None = card.get("focal_of_width")
+    return FOCAL_OF_WIDTH.get(str(card.get("dataset"))) if own is None else own
 
 
 def focal_length(card: dict[str, Any], width: int, given: float | None) -> float:
@@ -29,10 +36,10 @@ def focal_length(card: dict[str, Any], width: int, given: float | None) -> float
         if not 0.0 < given < float("inf"):
             raise SymbioError(f"--focal {given}: must be a positive number of pixels")
         return given
-    dataset = card.get("dataset")
-    if dataset not in FOCAL_OF_WIDTH:
+    ratio = focal_of_width(card)
+    if ratio is None:
         raise SymbioError("--ply: the model's camera is unknown; give --focal in pixels")
-    return FOCAL_OF_WIDTH[str(dataset)] * width
+    return ratio * width
 
 
 def write_ply(

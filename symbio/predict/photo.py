@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from symbio.errors import SymbioError
+from symbio.progress import say
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 
@@ -38,7 +39,8 @@ class Photo:
 def find_photos(inputs: Sequence[Path]) -> list[Photo]:
     """The pictures in `inputs`, files or folders (searched below); sizes from their headers.
 
-    Two pictures that differ in their ending only keep it in their names.
+    Two pictures that differ in their ending only keep it in their names. Depth maps (16-bit grey
+    images) that lie among the pictures of a folder are passed over, which is said.
 
     Raises:
         SymbioError: nothing there, no picture in a folder, no picture at all, or two pictures
@@ -136,9 +138,27 @@ def _below(given: Path) -> dict[Path, Path]:
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(given).parts)
     )
-    if not paths:
-        raise SymbioError(f"{given}: holds no picture ({', '.join(ENDINGS)})")
-    return {path: path.relative_to(given) for path in paths}
+    depth_maps = [path for path in paths if _is_depth_map(path)]
+    if len(depth_maps) == len(paths):
+        but = f", only {len(paths)} depth maps (16-bit grey)" if paths else ""
+        raise SymbioError(f"{given}: holds no picture ({', '.join(ENDINGS)}){but}")
+    if depth_maps:
+        number, first = len(depth_maps), depth_maps[0].relative_to(given)
+        say(f"{given}: {number} depth maps (16-bit grey), first {first}, are passed over")
+    passed_over = set(depth_maps)
+    return {path: path.relative_to(given) for path in paths if path not in passed_over}
+
+
+def _is_depth_map(path: Path) -> bool:
+    """Whether it is a 16-bit grey image, as its header says; False for what is no image."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(path, formats=_FORMATS) as image:
+                return image.mode in _SIXTEEN_BIT
+        except Exception:
+            # Pillow raises many types on broken files; who reads its size names it.
+            return False
 
 
 def _upright_size(path: Path) -> tuple[int, int]:

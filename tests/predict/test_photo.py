@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,20 @@ def test_a_depth_map_is_no_photograph(tmp_path: Path) -> None:
     path = png(tmp_path / "depth.png", np.full((4, 4), 5000, np.uint16))
     with pytest.raises(SymbioError, match=r"depth\.png.*16-bit"):
         decode_photo(path)
+
+
+def test_depth_maps_among_the_pictures_of_a_folder_are_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    png(tmp_path / "kitchen" / "rgb_00001.png", PICTURE)
+    for number in (1, 2):
+        depth = np.full((6, 9), 5000, np.uint16)
+        png(tmp_path / "kitchen" / f"sync_depth_{number:05d}.png", depth)
+    assert [photo.name for photo in find_photos([tmp_path])] == ["kitchen/rgb_00001"]
+    assert re.search(r"2 depth maps.*first kitchen/sync_depth_00001\.png", capsys.readouterr().err)
+    (tmp_path / "kitchen/rgb_00001.png").unlink()
+    with pytest.raises(SymbioError, match="holds no picture.*only 2 depth maps"):
+        find_photos([tmp_path])
 
 
 def test_cmyk_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""`symbio check`: everything that is wrong with a raw folder, found before any work is done."""

@@ -68,5 +68,6 @@ lock: $(READY)  ## resolve the dependencies anew
 
 clean:  ## remove the environment and everything made; raw data, DVC cache, mlruns/, .platform/ stay
 	rm -rf $(VENV) data/sample data/prepared data/pseudo models reports metrics checkpoints registry \
-	  evaluations predictions searches workspaces lineage comparisons reproductions
+	  evaluations predictions searches workspaces lineage comparisons reproductions \
+	  checks tables
 	git worktree prune

@@ -17,7 +17,7 @@ from symbio import __version__
 from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
 from symbio.interrupt import spare_imports
-from symbio.params import DATASETS, load_params
+from symbio.params import dataset_argument, load_params
 from symbio.tell import tell_ending
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ INTERRUPTED = 130
 
 _RANK_MEMORY = "the most memory of a rank, as 4GiB: one that needs more ends (default: no cap)"
 
+_DATASET = "nyu, kitti, or a key of the section custom of params.yaml"
 _VERSION = "models:/NAME/VERSION or models:/NAME@ALIAS"
 STAGES = ("sample", "prepare", "label", "train", "evaluate")
 """That `reproduce` can begin with."""
@@ -73,13 +74,16 @@ def _parser() -> argparse.ArgumentParser:
 
     def stage(name: str, text: str, run: _Run) -> argparse.ArgumentParser:
         added = verb(name, text, run)
-        added.add_argument("dataset", choices=DATASETS)
+        added.add_argument("dataset", type=dataset_argument, metavar="DATASET", help=_DATASET)
         return added
 
     stage("sample", "render the sample in the data set's official file formats", _sample)
+    check = stage("check", "what is missing or wrong in the official files", _check)
+    check.add_argument("--raw", type=Path, help="another folder than the params' own")
+    check.add_argument("--out", type=Path, help="folder of the report (default: checks/{dataset})")
     prepare = stage("prepare", "read the official files, check them and write shards", _prepare)
     prepare.add_argument("--check", action="store_true", help="only verify the prepared shards")
-    stage("label", "write pseudo-labels with the teacher", _label)
+    _add_hosts(stage("label", "write pseudo-labels with the teacher", _label))
     train = stage("train", "train the network under DeepSpeed", _train)
     train.add_argument(
         "--resume", default="auto", help="auto (default) or the step of a checkpoint"
@@ -101,7 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--probe", action="store_true", help="time a few micro-batches if need be")
     plan.add_argument("--json", action="store_true", help="print JSON")
     evaluate = stage("evaluate", "score the model by a named protocol", _evaluate)
-    evaluate.add_argument("--protocol", help="another protocol than the params' own")
+    evaluate.add_argument(
+        "--protocol", help="another protocol than the params' own; all: every one that applies"
+    )
+    evaluate.add_argument(
+        "--flip", action="store_true", help="also with mirrored views averaged in, beside it"
+    )
     evaluate.add_argument("--split", default="test", choices=("train", "val", "test"))
     evaluate.add_argument("--ranks", help="processes on this host (default: one a GPU, or one)")
     evaluate.add_argument(
@@ -132,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     compare = verb("compare", "versions or runs beside each other, frame by frame", _compare)
     compare.add_argument("models", nargs="+", metavar="MODEL", help=f"{_VERSION}, or runs:/ID")
     compare.add_argument("--out", type=Path, help="folder (default: below comparisons/)")
+    table = stage("table", "registered models beside published results", _table)
+    table.add_argument("--out", type=Path, help="folder (default: tables/{dataset})")
     fetch = verb("fetch", "download a version and check every byte of it", _fetch)
     fetch.add_argument("model", metavar="MODEL", help=_VERSION)
     fetch.add_argument("--out", type=Path, required=True, help="folder to write")
@@ -158,9 +169,10 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--ply", action="store_true", help="also write a coloured point cloud")
     predict.add_argument("--focal", type=float, help="focal length in pixels, for --ply")
 
+    stage("stream", "read prepared shards from S3 while training asks for them", _stream)
     verb("reach", "whether what a run needs can be reached and written", _reach)
     status = verb("status", "what training runs are really doing, rank by rank", _status)
-    status.add_argument("dataset", nargs="?", choices=DATASETS)
+    status.add_argument("dataset", nargs="?", type=dataset_argument, help=_DATASET)
     preset = verb("preset", "write params.yaml from a preset", _preset)
     preset.add_argument("name", choices=_preset_names())
     demo = verb("demo", "a page that shows what a model sees in a picture", _demo)
@@ -204,6 +216,13 @@ def _sample(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.check.run import run
+
+    return run(params, arguments.dataset, _ROOT, arguments.raw, arguments.out)
+
+
 def _prepare(arguments: argparse.Namespace) -> int:
     if arguments.check:
         from symbio.data.shards import Shards
@@ -224,22 +243,24 @@ def _label(arguments: argparse.Namespace) -> int:
     params = load_params()
     from symbio.stages import label
 
-    label(params, arguments.dataset, _ROOT)
+    label(params, arguments.dataset, _ROOT, _host_settings(arguments))
     return 0
 
 
 def _train(arguments: argparse.Namespace) -> int:
     params = load_params()
-    from symbio.ranks.settings import (
-        PROFILE_VARIABLE,
-        STEP_TIMEOUT_VARIABLE,
-        settings_from,
-        step_timeout_s,
-    )
+    from symbio.ranks.settings import PROFILE_VARIABLE
     from symbio.stages import train
 
     if arguments.profile is not None:
         os.environ[PROFILE_VARIABLE] = str(arguments.profile)
+    return train(params, arguments.dataset, _ROOT, _host_settings(arguments), arguments.resume)
+
+
+def _host_settings(arguments: argparse.Namespace) -> Settings:
+    """What the flags of `_add_hosts` mean."""
+    from symbio.ranks.settings import STEP_TIMEOUT_VARIABLE, settings_from, step_timeout_s
+
     if arguments.step_timeout is not None:
         os.environ[STEP_TIMEOUT_VARIABLE] = arguments.step_timeout
     step_timeout_s()
@@ -248,8 +269,7 @@ def _train(arguments: argparse.Namespace) -> int:
         "host_timeout_s": arguments.host_timeout,
         "grace_s": arguments.grace,
     }
-    settings = settings_from(flags, root=_ROOT)
-    return train(params, arguments.dataset, _ROOT, settings, arguments.resume)
+    return settings_from(flags, root=_ROOT)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
@@ -269,7 +289,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     params = load_params()
     from symbio.stages import evaluate, evaluate_version
 
-    how = (arguments.protocol, arguments.split, arguments.ranks)
+    how = (arguments.protocol, arguments.split, arguments.ranks, arguments.flip)
     if arguments.model is None:
         evaluate(params, arguments.dataset, _ROOT, *how)
     else:
@@ -294,6 +314,13 @@ def _promote(arguments: argparse.Namespace) -> int:
     else:
         run(params, arguments.dataset, _ROOT, arguments.model)
     return 0
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    params = load_params()
+    from symbio.table.run import run
+
+    return run(params, arguments.dataset, _ROOT, arguments.out)
 
 
 def _search(arguments: argparse.Namespace) -> int:
@@ -347,6 +374,13 @@ def _status(arguments: argparse.Namespace) -> int:
     from symbio.status.run import run
 
     return run(arguments.dataset, _ROOT)
+
+
+def _stream(arguments: argparse.Namespace) -> int:
+    from symbio.stream.run import run
+
+    run(arguments.dataset, _ROOT)
+    return 0
 
 
 def _reach(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ DEPTH_EDGES_M = {
     "kitti": (0.0, 10.0, 20.0, 30.0, 50.0, 80.0),
 }
 """Bounds of the depth ranges, metres; what is farther belongs to no range."""
+_RANGES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,15 @@ class Measures:
 
     def __add__(self, other: Measures) -> Measures:
         return Measures(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+def depth_edges_m(header: Mapping[str, Any]) -> tuple[float, ...]:
+    """Bounds of the depth ranges of a prepared set: its own, or five as wide as each other."""
+    known = DEPTH_EDGES_M.get(header["dataset"])
+    if known is not None:
+        return known
+    far = float(header["range_m"][1])
+    return tuple(far * place / _RANGES for place in range(_RANGES + 1))
 
 
 def no_measures(num_classes: int, num_ranges: int) -> Measures:
@@ -71,7 +83,8 @@ def measure(
     """Count one frame.
 
     Args:
-        label: (H, W) ADE20K class before the threshold.
+        label: (H, W) ADE20K class before the threshold; 255 where labels written elsewhere have
+            none.
         confidence: (H, W) 0..255.
         min_confidence: 0..1; what is below is ignored in training.
         truth: (H, W) ids of the data set's label space, or None.
@@ -80,7 +93,8 @@ def measure(
         edges_m: bounds of the depth ranges, rising.
         mirrored: (H, W) label of the mirror image, mirrored back, or None.
     """
-    kept = is_kept(confidence, min_confidence)
+    named = label != IGNORE
+    kept = named & is_kept(confidence, min_confidence)
     nothing = np.full(label.shape, IGNORE, np.uint8)
     scored = nothing if truth is None else space.from_truth[truth]
     found = space.from_ade20k[label]
@@ -98,7 +112,7 @@ def measure(
         confusion.reshape(num_classes, num_classes + 1),
         _by_depth(depth_m, edges_m, (kept, known, right)),
         np.stack(
-            [np.bincount(part, minlength=NUM_CLASSES) for part in (label.ravel(), label[kept])], 1
+            [np.bincount(part, minlength=NUM_CLASSES) for part in (label[named], label[kept])], 1
         ),
         np.array(flip, dtype=np.int64),
     )

@@ -52,7 +52,11 @@ def class_maps(
     inputs = {"pixel_values": pixels}
     if teacher.task_tokens is not None:
         inputs["task_inputs"] = teacher.task_tokens.to(teacher.device).expand(len(image), -1)
-    outputs = teacher.model(**inputs)
+    # Without the cache of converted weights, which would hold them a second time: each is used
+    # once a batch.
+    half = teacher.precision == "bf16"
+    with torch.autocast(teacher.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        outputs = teacher.model(**inputs)
     if hasattr(outputs, "logits") and outputs.logits is not None:
         semantic: Tensor = outputs.logits.float().softmax(dim=1)
         return semantic

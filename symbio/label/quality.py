@@ -22,6 +22,7 @@ THRESHOLDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 _BINS = 15
 """Bins of the calibration error, as usual (Guo et al. 2017)."""
 _NUM_WORST = 6
+_NUM_TYPICAL = 4
 
 
 class Quality:
@@ -35,9 +36,12 @@ class Quality:
         self.splits: dict[str, Measures] = {}
         self.frames: dict[str, tuple[float | None, float]] = {}
         """Accuracy (None without truth) and mean confidence of each frame."""
+        self.num_bytes = [0, 0]
+        """Of all labels and of all confidences, as they are stored."""
 
-    def add(self, split: str, key: str, measures: Measures) -> None:
-        """Count one frame."""
+    def add(self, split: str, key: str, measures: Measures, num_bytes: tuple[int, int]) -> None:
+        """Count one frame; `num_bytes`: its label's and its confidence's."""
+        self.num_bytes = [a + b for a, b in zip(self.num_bytes, num_bytes, strict=True)]
         self.total = self.total + measures
         self.splits[split] = self.splits[split] + measures if split in self.splits else measures
         self.frames[key] = (accuracy(measures), mean_confidence(measures))
@@ -48,6 +52,12 @@ class Quality:
         ranking = known or {key: confidence for key, (_, confidence) in self.frames.items()}
         return sorted(ranking, key=lambda key: (ranking[key], key))[:_NUM_WORST]
 
+    def typical(self) -> list[str]:
+        """Keys of a few frames, evenly spaced over all of them."""
+        keys = list(self.frames)
+        shown = min(_NUM_TYPICAL, len(keys))
+        return [keys[(2 * number + 1) * len(keys) // (2 * shown)] for number in range(shown)]
+
     def summary(self) -> dict[str, Any]:
         """The content of quality.json; a share without pixels is null."""
         total = self.total
@@ -56,7 +66,7 @@ class Quality:
             "num_frames": len(self.frames),
             "label_space": self.space.name,
             "min_confidence": self.min_confidence,
-            "kept_share": _share(total.classes[:, 1].sum(), total.classes[:, 0].sum()),
+            "kept_share": _share(total.classes[:, 1].sum(), total.confidence.sum()),
             "mean_confidence": mean_confidence(total),
             "num_pixels_with_truth": int(total.labelled.sum()),
             "pixel_accuracy": accuracy(total),
@@ -73,11 +83,19 @@ class Quality:
                 split: {"pixel_accuracy": accuracy(part), "mean_confidence": mean_confidence(part)}
                 for split, part in self.splits.items()
             },
-            "worst_frames": [
-                {"key": key, "pixel_accuracy": right, "mean_confidence": confidence}
-                for key, (right, confidence) in ((key, self.frames[key]) for key in self.worst())
-            ],
+            "bytes_a_frame": {
+                kind: round(total_bytes / max(len(self.frames), 1))
+                for kind, total_bytes in zip(("label", "confidence"), self.num_bytes, strict=True)
+            },
+            "worst_frames": self._frame_rows(self.worst()),
+            "typical_frames": self._frame_rows(self.typical()),
         }
+
+    def _frame_rows(self, keys: list[str]) -> list[dict[str, Any]]:
+        return [
+            {"key": key, "pixel_accuracy": right, "mean_confidence": confidence}
+            for key, (right, confidence) in ((key, self.frames[key]) for key in keys)
+        ]
 
     def _kept_accuracy(self) -> float | None:
         kept = is_kept(np.arange(256, dtype=np.uint8), self.min_confidence)

@@ -24,12 +24,17 @@ _MAX_WIDTH = 480
 def write_page(
     folder: Path, summary: Mapping[str, Any], prepared: Shards, header: Mapping[str, Any]
 ) -> None:
-    """Write quality.html beside the shards in `folder`, which it shows the worst frames of."""
+    """Write quality.html beside the shards in `folder`, which it shows frames of."""
     report = Report(f"Pseudo-labels of {header['dataset']}")
     report.text(
         f"Teacher {header['teacher']['name']}; {summary['num_frames']} frames; pixels below "
         f"confidence {summary['min_confidence']:g} are ignored. Truth, where there is any, is "
         f"compared in {summary['label_space']}, so the figures include the class map."
+    )
+    size = summary["bytes_a_frame"]
+    report.text(
+        f"A frame takes {size['label'] / 1e3:.1f} kB for its classes and "
+        f"{size['confidence'] / 1e3:.1f} kB for its confidence."
     )
     keys = (
         "pixel_accuracy", "kept_pixel_accuracy", "miou", "kept_share", "mean_confidence",
@@ -44,7 +49,9 @@ def write_page(
     _table(report, "By depth, metres", summary["depth_ranges_m"])
     _table(report, "Classes with truth", summary["classes"])
     _table(report, "Class balance before the threshold", summary["class_balance"])
-    _worst(report, summary["worst_frames"], prepared, Shards(folder))
+    pseudo = Shards(folder)
+    for title, kind in (("Frames over the whole set", "typical"), ("Worst frames", "worst")):
+        _pictures(report, title, summary[f"{kind}_frames"], prepared, pseudo)
     report.write(folder / "quality.html")
 
 
@@ -70,12 +77,16 @@ def _reliability(rows: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def _worst(
-    report: Report, frames: Sequence[Mapping[str, Any]], prepared: Shards, pseudo: Shards
+def _pictures(
+    report: Report,
+    title: str,
+    frames: Sequence[Mapping[str, Any]],
+    prepared: Shards,
+    pseudo: Shards,
 ) -> None:
     if not frames:
         return
-    report.heading("Worst frames")
+    report.heading(title)
     space = label_space(prepared.header["label_space"])
     for row in frames:
         frame = load_frame(prepared, row["key"])
@@ -90,8 +101,8 @@ def _worst(
             wrong = (scored != IGNORE) & (space.from_ade20k[label] != scored)
             shown = np.where(wrong, scored, IGNORE).astype(np.uint8)
             pictures.append(labelled(_small(colour_classes(shown)), "truth where it differs"))
-        width = sum(p.shape[1] for p in pictures)
-        picture = np.vstack([_fit(grid([pictures]), width), legend(label, ade20k_names(), width)])
+        panels = grid([pictures])
+        picture = np.vstack([panels, legend(label, ade20k_names(), panels.shape[1])])
         score = row["pixel_accuracy"]
         report.picture(
             picture,
@@ -108,7 +119,3 @@ def _heat(confidence: NDArray[np.uint8]) -> Picture:
 def _small(picture: Picture) -> Picture:
     step = -(-picture.shape[1] // _MAX_WIDTH)
     return np.ascontiguousarray(picture[::step, ::step])
-
-
-def _fit(picture: Picture, width: int) -> Picture:
-    return np.ascontiguousarray(picture[:, :width])

@@ -2,7 +2,7 @@
 
 OneFormer, Mask2Former, MaskFormer, SegFormer and whatever else transformers loads for universal
 or semantic segmentation. Only safetensors weights are read, because a pickle can run code, and
-nothing but the files of one folder is used: a hub name is fetched into the local cache first.
+nothing but the files of one folder is used (`symbio.label.source` finds it).
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from symbio.data.classes import NUM_CLASSES
 from symbio.errors import SymbioError
-from symbio.files import read_json, sha256_of
+from symbio.files import read_json
+from symbio.label.source import PROCESSORS, find_folder, teacher_files
 
-BUILTIN = "builtin:sample"
-"""The small teacher that is shipped for the rendered sample."""
-_BUILTIN_FOLDER = Path(__file__).with_name("builtin")
+Precision = Literal["fp32", "bf16"]
+
 _HEADS = ("ForUniversalSegmentation", "ForInstanceSegmentation", "ForSemanticSegmentation")
-_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +40,23 @@ class Teacher:
     task_tokens: Tensor | None
     """Token ids of the semantic task, (1, L); None for models without a task input."""
     device: torch.device
+    precision: Precision
+    """bf16: matrix products and convolutions in bfloat16 (autocast), the weights stay float32."""
 
 
-def load_teacher(name: str, root: Path = Path("."), device: torch.device | str = "cpu") -> Teacher:
+def load_teacher(
+    name: str,
+    root: Path = Path("."),
+    device: torch.device | str = "cpu",
+    precision: Precision = "fp32",
+) -> Teacher:
     """Load `teacher.model`.
 
     Args:
-        name: "builtin:sample", a folder (relative to `root` or absolute), or a hub name.
+        name: as `symbio.label.source.find_folder` takes it.
         root: the project's folder.
         device: where the model runs.
+        precision: `teacher.precision`.
 
     Raises:
         SymbioError: the folder lacks files, the weights are damaged or of another model, the
@@ -61,68 +67,7 @@ def load_teacher(name: str, root: Path = Path("."), device: torch.device | str =
     model = load_model(folder).to(device).eval()
     processor = _image_processor(folder)
     tokens = _task_tokens(folder, model.config) if model.config.model_type == "oneformer" else None
-    return Teacher(name, folder, files, model, processor, tokens, torch.device(device))
-
-
-def find_folder(name: str, root: Path = Path(".")) -> Path:
-    """The folder that `teacher.model` means; a hub name is downloaded unless it is cached.
-
-    Raises:
-        SymbioError: there is no such folder, or the hub cannot be reached.
-    """
-    if name == BUILTIN:
-        return _BUILTIN_FOLDER
-    folder = root / name
-    if folder.is_dir():
-        return folder
-    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise SymbioError(
-            f"teacher.model: {name!r} is no folder; give a folder with a transformers model, a "
-            f"hub name such as 'shi-labs/oneformer_ade20k_swin_large', or {BUILTIN!r}"
-        )
-    return _from_hub(name)
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-    except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SymbioError(
-            f"teacher.model: {name!r} is no folder here and could not be fetched from the hub "
-            f"({reason}). Download it where there is a network (`hf download {name} --local-dir "
-            "teacher`), bring the folder here and put its path in teacher.model"
-        ) from error
-
-
-def teacher_files(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files of a teacher's folder, by name: what a label was made with.
-
-    Raises:
-        SymbioError: a file that every teacher needs is missing.
-    """
-    present = {path.name for path in folder.iterdir() if path.is_file()}
-    missing = []
-    if "config.json" not in present:
-        missing.append("config.json")
-    if not present & {"model.safetensors", "model.safetensors.index.json"}:
-        missing.append("model.safetensors")
-    if not present & set(_PROCESSORS):
-        missing.append("preprocessor_config.json")
-    if missing:
-        pickled = sorted(name for name in present if name.endswith((".bin", ".pt", ".pth")))
-        hint = (
-            f" ({', '.join(pickled)} can run code when loaded and is not read: convert it with "
-            "`model.save_pretrained(folder)` on a machine that may run it)"
-            if pickled
-            else ""
-        )
-        raise SymbioError(f"teacher.model: {folder} lacks {', '.join(missing)}{hint}")
-    kept = (".json", ".safetensors", ".txt")
-    return {name: sha256_of(folder / name) for name in sorted(present) if name.endswith(kept)}
+    return Teacher(name, folder, files, model, processor, tokens, torch.device(device), precision)
 
 
 def load_model(folder: Path) -> Any:
@@ -189,7 +134,7 @@ def _image_processor(folder: Path) -> Any:
 
 
 def _processor_settings(folder: Path) -> dict[str, Any]:
-    for name in _PROCESSORS:
+    for name in PROCESSORS:
         if (folder / name).is_file():
             found: dict[str, Any] = read_json(folder / name, "an image processor's configuration")
             return dict(found.get("image_processor", found))

@@ -28,7 +28,7 @@ def log_labels(root: Path, dataset: str, quality: Mapping[str, Any], lineage: Li
 
     Args:
         root: the project's folder.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         quality: content of quality.json; its numbers become metrics `labels/...`.
         lineage: collected after they were written.
     """

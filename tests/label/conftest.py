@@ -87,16 +87,16 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
 
 
 def write_prepared(
-    root: Path, dataset: str = "nyu", sizes: tuple[tuple[int, int], ...] = ()
+    root: Path, dataset: str = "nyu", sizes: tuple[tuple[int, int], ...] = (), train: int = 32
 ) -> Path:
-    """data/prepared/{dataset} below `root` with 32 train, 1 val and 4 test frames."""
+    """data/prepared/{dataset} below `root` with `train`, 1 val and 4 test frames."""
     folder = root / "data" / "prepared" / dataset
     folder.mkdir(parents=True)
     writer = ShardWriter(folder)
     rng = np.random.default_rng(3)
     sizes = sizes or ((48, 64),)
     number = 0
-    for split, frames in (("train", 32), ("val", 1), ("test", 4)):
+    for split, frames in (("train", train), ("val", 1), ("test", 4)):
         for _ in range(frames):
             height, width = sizes[number % len(sizes)]
             depth = rng.integers(0, 9000, (height, width)).astype(np.uint16)

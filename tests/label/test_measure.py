@@ -92,7 +92,7 @@ def test_threshold_is_inclusive_at_the_stored_resolution(threshold: float) -> No
 def quality_of(*frames, min_confidence: float = 0.5) -> Quality:
     quality = Quality("nyu894", DEPTH_EDGES_M["nyu"], min_confidence)
     for number, frame in enumerate(frames):
-        quality.add("train" if number else "test", f"frame{number}", frame)
+        quality.add("train" if number else "test", f"frame{number}", frame, (1000 + number, 500))
     return quality
 
 
@@ -128,6 +128,7 @@ def test_totals_do_not_depend_on_how_frames_are_grouped() -> None:
     assert together["num_frames"] == 3
     assert set(together["splits"]) == {"train", "test"}
     assert len(together["worst_frames"]) == 3
+    assert together["bytes_a_frame"] == {"label": 1001, "confidence": 500}
 
 
 def test_calibration_error_of_a_teacher_that_is_always_half_sure() -> None:
@@ -148,3 +149,21 @@ def test_without_any_truth_scores_are_null_and_the_least_sure_frames_are_worst()
     assert found["pixel_accuracy"] is found["miou"] is found["calibration_error"] is None
     assert found["kept_share"] == 0.5
     assert quality.worst() == ["frame1", "frame0"]
+
+
+def test_typical_frames_lie_evenly_over_the_set() -> None:
+    frame = measured(**case(0))
+    for count in (1, 4, 30):
+        keys = quality_of(*[frame] * count).typical()
+        places = [int(key.removeprefix("frame")) for key in keys]
+        assert len(set(places)) == min(count, 4)
+        gaps = np.diff([-places[0] - 1, *places, 2 * count - places[-1] - 1])
+        assert gaps.max() - gaps.min() <= 2
+
+
+def test_pixels_that_labels_from_elsewhere_ignore_are_in_no_class_and_not_kept() -> None:
+    label = np.full((30, 40), 3, np.uint8)
+    label[:10] = 255
+    found = measured(label=label, confidence=np.where(label == 255, 0, 200).astype(np.uint8))
+    assert found.classes.sum(axis=0).tolist() == [800, 800]
+    assert quality_of(found, min_confidence=0.0).summary()["kept_share"] == pytest.approx(2 / 3)

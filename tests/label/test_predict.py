@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from symbio.label import predict as module
 from symbio.label.predict import class_maps, predict, upsample
@@ -70,3 +71,40 @@ def test_a_frame_alone_is_labelled_as_in_a_batch(oneformer_folder: Path) -> None
     together = class_maps(teacher, images)
     alone = torch.cat([class_maps(teacher, image[None]) for image in images])
     torch.testing.assert_close(together, alone, rtol=1e-3, atol=1e-5)
+
+
+class _Largest(TorchDispatchMode):
+    """Notes the largest tensor that any operation makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        made = function(*args, **(kwargs or {}))
+        for one in made if isinstance(made, tuple | list) else [made]:
+            if isinstance(one, torch.Tensor):
+                self.values = max(self.values, one.untyped_storage().nbytes() // one.element_size())
+        return made
+
+
+def test_class_maps_are_never_held_at_full_size() -> None:
+    # The worst case: 150 classes, and neighbouring cells that never agree.
+    maps = torch.rand(1, 150, 60, 80).pow(8)
+    maps /= maps.sum(1, keepdim=True)
+    with _Largest() as largest:
+        upsample(maps, (240, 320))
+    assert largest.values <= 2 * module._BLOCK_VALUES < 150 * 240 * 320 / 5
+
+
+@pytest.mark.parametrize("kind", ["oneformer", "mask2former", "segformer"])
+def test_half_precision_moves_probabilities_a_little(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    folder = str(request.getfixturevalue(f"{kind}_folder"))
+    images = frames(2, 96, 128)
+    full = class_maps(load_teacher(folder), images)
+    half = class_maps(load_teacher(folder, precision="bf16"), images)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half.sum(1), torch.ones_like(half[:, 0]))
+    assert 0 < (half - full).abs().mean() < 0.05 * full.max()

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 import torch
 
+from symbio.data.dataset import load_frame
 from symbio.data.images import decode_labels
 from symbio.data.shards import Shards, ShardWriter
 from symbio.errors import SymbioError
 from symbio.files import read_json
 from symbio.label import label as label_module
+from symbio.label import rank as rank_module
 from symbio.label import run as run_module
 from symbio.label.chunks import chunk_path, chunks_of
 from symbio.label.predict import predict
 from symbio.label.run import run
-from symbio.label.teacher import load_teacher, teacher_files
+from symbio.label.source import teacher_files
+from symbio.label.teacher import load_teacher
 from symbio.params import Params
 
 from ..data.prepared import tiny_params
 from .conftest import write_prepared
+
+PROJECT = Path(__file__).parents[2]
 
 
 def params_for(teacher: Path, **changes: object) -> Params:
@@ -39,6 +45,33 @@ def params_for(teacher: Path, **changes: object) -> Params:
         "teacher.image_size": [48, 64],
     }
     return tiny_params(**values | changes)
+
+
+LABEL = (
+    "import sys, pathlib\n"
+    "from symbio.params import Params\n"
+    "from symbio.label.run import run\n"
+    "from symbio.ranks.settings import settings_from\n"
+    "root = pathlib.Path(sys.argv[1])\n"
+    "params = Params.model_validate_json((root / 'params.json').read_text())\n"
+    "run(params, 'nyu', root, settings_from(dict(one.split('=') for one in sys.argv[2:])))\n"
+)
+
+
+def start(root: Path, flags: list[str]) -> subprocess.Popen[bytes]:
+    """Label in a process of its own, with the params in `root`/params.json."""
+    command = [sys.executable, "-c", LABEL, str(root), *flags]
+    with (root / "log").open("w") as log:
+        return subprocess.Popen(command, cwd=PROJECT, stderr=log)
+
+
+def wait_for(found: Callable[[], Any], timeout_s: float = 60.0) -> Any:
+    """What `found` gives as soon as that is anything."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return value
 
 
 @pytest.fixture
@@ -64,7 +97,7 @@ def test_labels_are_the_teachers_with_low_confidence_ignored(
         members = pseudo.read(key)
         label = decode_labels(members["class.png"], key)
         confidence = decode_labels(members["confidence.png"], key)
-        image = label_module.load_frame(prepared, key).image
+        image = load_frame(prepared, key).image
         pixels = torch.tensor(image).permute(2, 0, 1)[None]
         expected, sure = predict(teacher, pixels, image_size=(48, 64))
         assert label.shape == image.shape[:2]
@@ -84,56 +117,61 @@ def test_labels_are_the_teachers_with_low_confidence_ignored(
     assert not (tmp_path / "data/.label-nyu").exists()
 
 
+@pytest.mark.usefixtures("one_rank")
+def test_frames_of_one_size_are_asked_together(
+    segformer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = Shards(write_prepared(tmp_path, sizes=((48, 64), (40, 72), (48, 64))))
+    params = params_for(segformer_folder).teacher
+    keys = prepared.splits["train"][:16]
+    asked: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        asked.append(len(arguments[1]))
+        return predict(*arguments)
+
+    monkeypatch.setattr(label_module, "predict", counted)
+    teacher = load_teacher(str(segformer_folder))
+    batches = list(label_module.label_frames(teacher, params, prepared, keys))
+    assert [len(batch) for batch in batches] == [4, 1, 4, 4, 3]
+    assert sorted(count for count in asked if count > 1) == [3, 4, 4, 4]
+    assert sorted(frame.key for batch in batches for frame in batch) == sorted(keys)
+    for batch in batches:
+        for frame in batch:
+            info = prepared.info(frame.key)
+            assert frame.size == (info["height"], info["width"])
+
+
 @pytest.mark.slow
-def test_number_of_processes_changes_nothing(
+def test_a_command_killed_with_its_ranks_goes_on_as_if_nothing_had_been(
     oneformer_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    results = []
-    for ranks in ("1", "2"):
-        root = tmp_path / ranks
-        write_prepared(root)
-        monkeypatch.setenv("SYMBIO_RANKS", ranks)
-        run(params_for(oneformer_folder), "nyu", root)
-        results.append(contents(root / "data/pseudo/nyu"))
-    assert results[0] == results[1]
-
-
-@pytest.mark.slow
-def test_killed_run_leaves_no_process_and_goes_on(oneformer_folder: Path, tmp_path: Path) -> None:
-    write_prepared(tmp_path)
-    params = params_for(oneformer_folder, **{"teacher.image_size": [256, 320]})
-    (tmp_path / "params.json").write_text(params.model_dump_json())
-    script = (
-        "import sys, pathlib\n"
-        "from symbio.params import Params\n"
-        "from symbio.label.run import run\n"
-        "if __name__ == '__main__':\n"
-        "    root = pathlib.Path(sys.argv[1])\n"
-        "    run(Params.model_validate_json((root / 'params.json').read_text()), 'nyu', root)\n"
-    )
-    (tmp_path / "label.py").write_text(script)
-    environment = os.environ | {"SYMBIO_RANKS": "2", "PYTHONPATH": str(Path.cwd())}
-    command = [sys.executable, str(tmp_path / "label.py"), str(tmp_path)]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    root = psutil.Process(process.pid)
-    work = tmp_path / "data/.label-nyu"
-    while not list(work.glob("*/chunk-*.npz")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    children = root.children(recursive=True)
+    params = params_for(oneformer_folder, **{"teacher.image_size": [96, 128]})
+    alone, root = tmp_path / "alone", tmp_path / "together"
+    for folder in (alone, root):
+        write_prepared(folder, sizes=((48, 64), (40, 72)), train=100)
+    (root / "params.json").write_text(params.model_dump_json())
+    work = root / "data/.label-nyu"
+    process = start(root, ["ranks=2"])
+    wait_for(lambda: process.poll() is None and list(work.glob("*/chunk-*.npz")))
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
     process.kill()
     process.wait()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
-    assert not (tmp_path / "data/pseudo").exists()
+    assert not (root / "data/pseudo").exists()
+
     kept = {path.name: path.stat().st_mtime_ns for path in work.glob("*/chunk-*.npz")}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SYMBIO_RANKS", "1")
+    monkeypatch.setenv("SYMBIO_RANKS", "1")
+    with monkeypatch.context() as patch:
         patch.setattr(run_module.shutil, "rmtree", lambda *_, **__: None)
-        run(params, "nyu", tmp_path)
+        run(params, "nyu", root)
     now = {path.name: path.stat().st_mtime_ns for path in work.glob("*/chunk-*.npz")}
-    assert len(now) == 3
+    assert len(kept) < len(now) == 7
     assert kept.items() <= now.items()
+    run(params, "nyu", alone)
+    assert contents(alone / "data/pseudo/nyu") == contents(root / "data/pseudo/nyu")
 
 
 @pytest.mark.usefixtures("one_rank")
@@ -162,9 +200,9 @@ def test_interrupted_run_goes_on_and_redoes_a_damaged_chunk(
     damaged.write_bytes(damaged.read_bytes()[:-200])
 
     done: list[int] = []
-    write_chunk = label_module.write_chunk
+    write_chunk = rank_module.write_chunk
     monkeypatch.setattr(
-        label_module,
+        rank_module,
         "write_chunk",
         lambda path, frames: (done.append(len(frames)), write_chunk(path, frames)),
     )
@@ -223,19 +261,6 @@ def test_two_runs_of_one_data_set(segformer_folder: Path, tmp_path: Path) -> Non
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(SymbioError, match="another `symbio label` is at work"):
             run(params_for(segformer_folder), "nyu", tmp_path)
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "two", ""])
-def test_ranks_variable_is_checked(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYMBIO_RANKS", value)
-    with pytest.raises(SymbioError, match="SYMBIO_RANKS="):
-        label_module.num_ranks(8)
-
-
-def test_no_more_processes_than_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SYMBIO_RANKS", "64")
-    assert label_module.num_ranks(3) == 3
-    assert label_module.num_ranks(0) == 1
 
 
 def test_missing_prepared_data_is_said(segformer_folder: Path, tmp_path: Path) -> None:

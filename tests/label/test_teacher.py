@@ -12,7 +12,8 @@ import torch
 
 from symbio.errors import SymbioError
 from symbio.label.predict import class_maps, predict
-from symbio.label.teacher import find_folder, load_teacher, teacher_files
+from symbio.label.source import find_folder, teacher_files
+from symbio.label.teacher import load_teacher
 
 from .conftest import picture
 
@@ -108,6 +109,39 @@ def test_missing_folder_and_unreachable_hub_name(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(SymbioError, match=r"hf download some/teacher .*teacher\.model"):
         find_folder("some/teacher", tmp_path)
+    with pytest.raises(SymbioError, match="oneformer_ade20k_swin_large --revision refs/pr/1 "):
+        find_folder("oneformer-swin-large", tmp_path)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("name", "cached", "revision"),
+    [
+        ("oneformer-swin-large", "shi-labs--oneformer_ade20k_swin_large", "refs/pr/1"),
+        (
+            "shi-labs/oneformer_ade20k_swin_large",
+            "shi-labs--oneformer_ade20k_swin_large",
+            "refs/pr/1",
+        ),
+        ("mask2former-swin-large", "facebook--mask2former-swin-large-ade-semantic", "main"),
+        ("segformer-b5", "nvidia--segformer-b5-finetuned-ade-640-640", "refs/pr/3"),
+    ],
+)
+def test_short_names_lead_to_the_revision_that_has_safetensors(
+    name: str, cached: str, revision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / f"models--{cached}"
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    reference = repository / "refs" / revision
+    reference.parent.mkdir(parents=True)
+    reference.write_text(commit)
+    assert find_folder(name, tmp_path) == snapshot
 
 
 def test_truncated_weights(oneformer_folder: Path, tmp_path: Path) -> None:

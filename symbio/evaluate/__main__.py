@@ -14,7 +14,6 @@ from pathlib import Path
 
 from symbio.environment import prepare_environment
 from symbio.errors import SymbioError
-from symbio.params import DATASETS
 from symbio.progress import say
 from symbio.ranks.handed import handed_params
 from symbio.ranks.place import die_with_parent
@@ -25,8 +24,9 @@ def main() -> int:
     die_with_parent()
     prepare_environment()
     parser = argparse.ArgumentParser(prog="python -m symbio.evaluate", description=__doc__)
-    parser.add_argument("dataset", choices=DATASETS)
-    parser.add_argument("--protocol", help="another protocol than the params' own")
+    parser.add_argument("dataset")
+    parser.add_argument("--protocol", help="another protocol than the params' own, or all")
+    parser.add_argument("--flip", action="store_true", help="score mirrored views too")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"))
     parser.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     parser.add_argument("--model", type=Path, help="another model's folder than models/DATASET")
@@ -35,7 +35,7 @@ def main() -> int:
     given = parser.parse_args()
     # Imported when the command line is known to be good: torch takes seconds.
     from symbio.evaluate.rank import main as be_a_rank
-    from symbio.evaluate.run import OtherModel, task_of
+    from symbio.evaluate.run import OtherModel, tasks_of
 
     try:
         params = handed_params(given.root)
@@ -44,11 +44,13 @@ def main() -> int:
             if given.out is None:
                 parser.error("--model needs --out")
             other = OtherModel(given.model, given.called or str(given.model), given.out)
-        task = task_of(params, given.dataset, given.root, given.protocol, given.split, other)
+        tasks, _ = tasks_of(
+            params, given.dataset, given.root, given.protocol, given.split, other, given.flip
+        )
     except SymbioError as error:
         say(str(error))
         return error.exit_code
-    return be_a_rank(task)
+    return be_a_rank(tasks)
 
 
 if __name__ == "__main__":

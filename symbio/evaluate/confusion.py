@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symbio.data.classes import IGNORE
+from symbio.errors import SymbioError
+
+_LEVELS = 256
 
 
 def confusion_matrix(prediction: Tensor, truth: Tensor, num_classes: int) -> Tensor:
@@ -30,13 +33,21 @@ def confusion_matrix(prediction: Tensor, truth: Tensor, num_classes: int) -> Ten
 
     Returns:
         int64 (C, C + 1): row = truth, column = prediction, last column = predicted no class.
+
+    Raises:
+        SymbioError: the truth has a class that is none of the C.
     """
-    width = num_classes + 1
-    # What is ignored gets a row of its own: twenty times as fast as picking out the rest.
-    rows = truth.masked_fill(truth == IGNORE, num_classes)
-    pairs = rows.int().mul_(width).add_(prediction.clamp(max=num_classes))
-    counts = torch.bincount(pairs.flatten(), minlength=width * width)
-    return counts.view(width, width)[:num_classes]
+    # Every pair of bytes is counted: cheaper than looking at what is to be left out.
+    pairs = truth.to(torch.int16).bitwise_left_shift_(8).bitwise_or_(prediction)
+    # In 16 bits a truth of 128 and more made the pair negative.
+    places = pairs.int().bitwise_and_(_LEVELS**2 - 1)
+    counts = torch.bincount(places.flatten(), minlength=_LEVELS**2).view(_LEVELS, _LEVELS)
+    if counts[num_classes:IGNORE].any():
+        found = int(counts[num_classes:IGNORE].sum(1).nonzero()[0]) + num_classes
+        raise SymbioError(f"labels: class {found} of {num_classes} classes; label the data again")
+    labelled = counts[:num_classes]
+    no_class = labelled[:, num_classes:].sum(1, keepdim=True)
+    return torch.cat([labelled[:, :num_classes], no_class], dim=1)
 
 
 @dataclass(frozen=True)

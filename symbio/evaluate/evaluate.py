@@ -1,4 +1,4 @@
-"""Scores of predictors on a split: one pass over the frames, all predictors side by side.
+"""Scores of predictors on a split: one pass over the frames, all predictors and protocols together.
 
 Ranks take whole batches, in turn. Which frames go through a network together decides by which
 kernels, and so the last bits of what it predicts; the batches are therefore the same on any number
@@ -7,7 +7,7 @@ of ranks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,15 @@ class Evaluation:
         return metrics
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """A protocol, and who is scored by it."""
+
+    protocol: Protocol
+    predictors: Mapping[str, Predictor]
+    """Name -> predictor. One that stands in several rules too predicts a frame once."""
+
+
 def evaluate(
     predictors: Mapping[str, Predictor],
     source: Source,
@@ -101,31 +110,50 @@ def evaluate(
     place: Place = ALONE,
     workers: int = 1,
 ) -> Evaluation:
+    """As `evaluate_by`, by one protocol."""
+    rules = [Rules(protocol, predictors)]
+    return evaluate_by(rules, source, keys, max_depth_m, device, place, workers)[0]
+
+
+def evaluate_by(
+    rules: Sequence[Rules],
+    source: Source,
+    keys: list[str],
+    max_depth_m: float,
+    device: torch.device | str = "cpu",
+    place: Place = ALONE,
+    workers: int = 1,
+) -> list[Evaluation]:
     """Score predictors on frames; on several ranks, on this rank's batches (then `gather`).
 
     Args:
-        predictors: name -> predictor, on `device`.
+        rules: how depth is scored, and whose; predictors are on `device`.
         source: where frames and labels come from.
         keys: the frames of all ranks.
-        protocol: how depth is scored.
         max_depth_m: where the breakdown by depth ends, metres.
         device: where metrics are computed.
         place: which rank this is.
         workers: batches to work on at a time.
 
-    Raises:
-        SymbioError: a frame is broken, comes twice, or does not fit the protocol.
-    """
-    result = _nothing_scored(predictors, source, protocol, max_depth_m)
+    Returns:
+        The scores by each of the rules.
 
-    def score(batch: list[str]) -> Evaluation:
-        return score_together(predictors, source, batch, protocol, max_depth_m, device)
+    Raises:
+        SymbioError: a frame is broken, comes twice, or does not fit a protocol.
+    """
+    results = _nothing_scored(rules, source, max_depth_m)
+
+    def score(batch: list[str]) -> list[Evaluation]:
+        parts = _nothing_scored(rules, source, max_depth_m)
+        _score(parts, rules, [source.load(key) for key in batch], device)
+        return parts
 
     batches = source.groups(keys, BATCH[torch.device(device).type])[place.rank :: place.world]
-    parts = in_parallel(score, batches, workers)
-    for part in track(parts, "evaluate", len(batches)) if place.first else parts:
-        result.merge(part)
-    return result
+    scored = in_parallel(score, batches, workers)
+    for parts in track(scored, "evaluate", len(batches)) if place.first else scored:
+        for result, part in zip(results, parts, strict=True):
+            result.merge(part)
+    return results
 
 
 def score_together(
@@ -137,42 +165,56 @@ def score_together(
     device: torch.device | str = "cpu",
 ) -> Evaluation:
     """Score predictors on frames of one size, in one forward; arguments as of `evaluate`."""
-    result = _nothing_scored(predictors, source, protocol, max_depth_m)
-    _score(result, predictors, [source.load(key) for key in keys], device)
-    return result
+    rules = [Rules(protocol, predictors)]
+    results = _nothing_scored(rules, source, max_depth_m)
+    _score(results, rules, [source.load(key) for key in keys], device)
+    return results[0]
 
 
-def _nothing_scored(
-    predictors: Mapping[str, Predictor], source: Source, protocol: Protocol, max_depth_m: float
-) -> Evaluation:
-    scores = {
-        name: Scores(
-            DepthScores(protocol),
-            RangeScores(range_edges(max_depth_m)),
-            SemanticScores(len(source.space.names)),
-            SemanticScores(len(source.space.predicted.names)),
+def _nothing_scored(rules: Sequence[Rules], source: Source, max_depth_m: float) -> list[Evaluation]:
+    return [
+        Evaluation(
+            source,
+            one.protocol,
+            {
+                name: Scores(
+                    DepthScores(one.protocol),
+                    RangeScores(range_edges(max_depth_m)),
+                    SemanticScores(len(source.space.names)),
+                    SemanticScores(len(source.space.predicted.names)),
+                )
+                for name in one.predictors
+            },
         )
-        for name in predictors
-    }
-    return Evaluation(source, protocol, scores)
+        for one in rules
+    ]
 
 
 def _score(
-    result: Evaluation,
-    predictors: Mapping[str, Predictor],
+    results: Sequence[Evaluation],
+    rules: Sequence[Rules],
     examples: list[Example],
     device: torch.device | str,
 ) -> None:
     views = torch.stack([example.image for example in examples]).to(device)
     view = examples[0].view
     depth = torch.stack([example.depth_m for example in examples]).to(device)
-    result.num_pixels_unpredicted += _unpredicted(result, depth)
-    for name, predict in predictors.items():
-        guess = predict(views, view.size)
-        scores = result.scores[name]
-        _score_depth(result, scores, examples, guess, depth)
-        if guess.classes is not None:
-            _score_classes(scores, examples, guess.classes, view, result.source)
+    known: dict[Predictor, tuple[Guess, Scores]] = {}
+    for result, one in zip(results, rules, strict=True):
+        result.num_pixels_unpredicted += _unpredicted(result, depth)
+        for name, predict in one.predictors.items():
+            scores = result.scores[name]
+            if predict in known:
+                # No protocol has a say in classes: counted once, they hold for all.
+                guess, counted = known[predict]
+                scores.truth.merge(counted.truth)
+                scores.pseudo.merge(counted.pseudo)
+            else:
+                guess = predict(views, view.size)
+                known[predict] = guess, scores
+                if guess.classes is not None:
+                    _score_classes(scores, examples, guess.classes, view, result.source)
+            _score_depth(result, scores, examples, guess, depth)
 
 
 def _score_depth(
@@ -183,7 +225,7 @@ def _score_depth(
     view, box = examples[0].view, scored_box(protocol, dataset, height, width)
     truth = box.of(depth)
     valid = protocol.valid(truth)
-    prediction = box.within(view).of(protocol.limit(guess.depth_m))
+    prediction = protocol.limit(box.within(view).of(guess.depth_m))
     keys = [example.key for example in examples]
     scores.depth.add(keys, depth_sums(prediction, truth, valid))
     scores.ranges.add(keys, prediction, truth, valid)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from symbio.data.images import encode_png
+from symbio.data.members import read_member
 from symbio.data.shards import Shards
 from symbio.errors import SymbioError
 from symbio.pictures import Picture
@@ -35,11 +36,12 @@ def picture_name(prepared: Shards, key: str) -> str:
     Raises:
         SymbioError: there is no such frame, or it has no image.
     """
-    for ending in ("image.png", "image.jpg"):
-        image = prepared.read_member(key, ending)
-        if image is not None:
-            return f"{hashlib.sha256(image).hexdigest()[:_DIGITS]}.png"
-    raise SymbioError(f"{prepared.folder}: frame {key}: has no image; prepare the data set again")
+    image = read_member(prepared, key, "image")
+    if image is None:
+        raise SymbioError(
+            f"{prepared.folder}: frame {key}: has no image; prepare the data set again"
+        )
+    return f"{hashlib.sha256(image).hexdigest()[:_DIGITS]}.png"
 
 
 def save_picture(folder: Path, prepared: Shards, key: str, picture: Picture) -> None:

@@ -47,7 +47,8 @@ def panel(
     error = _mean_of_cells(relative, valid, size)
     view = example.view
     image = example.picture[view.top : view.bottom, view.left : view.right]
-    near, far = _SCALE_M[source.prepared.header["dataset"]]
+    header = source.prepared.header
+    near, far = _SCALE_M.get(header["dataset"]) or header["range_m"]
     depths = [
         labelled(resize_rgb(image, size), "image"),
         labelled(

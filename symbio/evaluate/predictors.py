@@ -32,20 +32,32 @@ Predictor = Callable[[Tensor, tuple[int, int]], Guess]
 """uint8 views (B, 3, h, w) and the (H, W) wanted -> Guess."""
 
 
-def network_predictor(network: SymbioticNetwork) -> Predictor:
-    """The network in inference mode; its outputs are resized bilinearly, corners not aligned."""
+def network_predictor(network: SymbioticNetwork, flip: bool = False) -> Predictor:
+    """The network in inference mode; its outputs are resized bilinearly, corners not aligned.
+
+    Args:
+        network: whose answers are scored.
+        flip: average its answer with that to the mirrored view, mirrored back: of depth the mean
+            of metres, as AdaBins and ZoeDepth do (they bound each first, which changes nothing
+            where a network's own range lies inside the protocol's), of classes the mean of logits.
+    """
     network.eval()
 
     @torch.inference_mode()
     def predict(views: Tensor, size: tuple[int, int]) -> Guess:
+        seen = (views.shape[2], views.shape[3])
         depth, logits = network(network.normalise(views), coarse_logits=True)
+        if flip:
+            mirrored = network(network.normalise(views.flip(3)), coarse_logits=True)
+            depth = (depth + mirrored.depth.flip(2)) / 2
         if logits is None:
             return Guess(resize_map(depth, size), None)
-        seen = (views.shape[2], views.shape[3])
 
         def lift(part: Tensor) -> Tensor:
             return _bilinear(network.upsample_logits(part, seen).float(), size)
 
+        if flip:
+            logits = (logits + mirrored.logits.flip(3)) / 2
         # One frame at a time: sixteen of its class maps are a processor's cache full already.
         classes = [class_map(one, lift) for one in torch.split(logits, 1)]
         return Guess(resize_map(depth, size), torch.cat(classes))

@@ -109,6 +109,8 @@ class Protocol:
 
     name: str
     summary: str
+    dataset: str | None
+    """The data set whose published numbers it makes; None: of any."""
     min_depth_m: float
     """Truth counts where it is above this; strict."""
     max_depth_m: float
@@ -163,6 +165,7 @@ _ALL = (
     Protocol(
         name="nyu-eigen",
         summary="NYU-Depth-V2, 654 test images, Eigen crop 45:471 x 41:601, below 10 m",
+        dataset="nyu",
         min_depth_m=_EIGEN_MIN_M,
         max_depth_m=10.0,
         window="nyu-eigen",
@@ -172,6 +175,7 @@ _ALL = (
     Protocol(
         name="nyu-multitask",
         summary="NYUDv2 multi-task (795/654): every measured pixel, pooled over the set",
+        dataset="nyu",
         min_depth_m=0.0,
         max_depth_m=math.inf,
         window="frame",
@@ -181,6 +185,7 @@ _ALL = (
     Protocol(
         name="kitti-eigen-garg-kb",
         summary="KITTI Eigen test, Garg crop computed on the benchmark crop, below 80 m",
+        dataset="kitti",
         min_depth_m=_EIGEN_MIN_M,
         max_depth_m=80.0,
         window="garg-on-kb",
@@ -190,6 +195,7 @@ _ALL = (
     Protocol(
         name="kitti-eigen-garg-full",
         summary="KITTI Eigen test, Garg crop computed on the full frame, below 80 m",
+        dataset="kitti",
         min_depth_m=_EIGEN_MIN_M,
         max_depth_m=80.0,
         window="garg",
@@ -199,6 +205,7 @@ _ALL = (
     Protocol(
         name="kitti-official",
         summary="KITTI depth prediction devkit: benchmark crop, no cap, the devkit's metrics",
+        dataset="kitti",
         min_depth_m=0.0,
         max_depth_m=math.inf,
         window="kb",
@@ -209,6 +216,7 @@ _ALL = (
     Protocol(
         name="none",
         summary="every measured pixel that the network predicts, no crop, no cap",
+        dataset=None,
         min_depth_m=_EIGEN_MIN_M,
         max_depth_m=math.inf,
         window="frame",
@@ -235,6 +243,7 @@ def protocol_named(name: str) -> Protocol:
 _IDENTITY = (
     "dataset",
     "protocol",
+    "flip",
     "aggregation",
     "split",
     "split_sha256",
@@ -244,6 +253,9 @@ _IDENTITY = (
     "maps_sha256",
 )
 
+
+_ABSENT = {"flip": False}
+"""What a metrics file without the key says: those of trials know no mirrored views."""
 
 _OF_CLASSES = ("label_space", "maps_sha256")
 
@@ -266,10 +278,8 @@ def require_same_measurement(
         SymbioError: data set, its content, protocol, split, number of images or the classes' maps
             differ; names each of them.
     """
-    different = [
-        f"{key} ({first.get(key)!r} and {second.get(key)!r})"
-        for key in _IDENTITY
-        if first.get(key) != second.get(key) and (classes or key not in _OF_CLASSES)
-    ]
+    keys = [key for key in _IDENTITY if classes or key not in _OF_CLASSES]
+    pairs = {key: [one.get(key, _ABSENT.get(key)) for one in (first, second)] for key in keys}
+    different = [f"{key} ({one!r} and {two!r})" for key, (one, two) in pairs.items() if one != two]
     if different:
         raise SymbioError(f"{what} cannot be compared: they differ in {', '.join(different)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ import torch
 from symbio.data.classes import ADE20K, label_space, maps_sha256
 from symbio.data.shards import INDEX, Shards
 from symbio.errors import SymbioError
-from symbio.evaluate.constant import best_constant_depth
-from symbio.evaluate.evaluate import Evaluation, add_constant_classes, evaluate
+from symbio.evaluate.constant import best_constant_depths
+from symbio.evaluate.evaluate import Evaluation, Rules, add_constant_classes, evaluate_by
 from symbio.evaluate.examples import Source
 from symbio.evaluate.parallel import one_thread_an_operation
 from symbio.evaluate.predictors import Predictor, constant_predictor, network_predictor
@@ -28,7 +28,7 @@ from symbio.progress import say
 from symbio.ranks import group
 from symbio.ranks.entry import be_a_rank
 from symbio.ranks.place import Place
-from symbio.ranks.sharing import ALONE, agreed
+from symbio.ranks.sharing import ALONE, agreed, share_of_host
 from symbio.ranks.stop import StopRequest
 
 UNTRAINED_SEED = 0
@@ -57,20 +57,29 @@ class Task:
     """File to write."""
     report: Path
     """Folder to write."""
+    flip: bool = False
+    """Whether the answer to the mirrored view is averaged in (`network_predictor`)."""
 
 
 def evaluate_rank(
     task: Task, place: Place = ALONE, device: torch.device | None = None
 ) -> dict[str, Any]:
+    """As `evaluate_tasks`, of one task."""
+    return evaluate_tasks([task], place, device)[0]
+
+
+def evaluate_tasks(
+    tasks: Sequence[Task], place: Place = ALONE, device: torch.device | None = None
+) -> list[dict[str, Any]]:
     """Take part in an evaluation as one of its ranks, the process group being open.
 
     Args:
-        task: the same on all ranks.
+        tasks: the same on all ranks; of one network and one split, which is gone through once.
         place: which rank this is.
         device: where the network runs; None: the GPU, or the CPU where there is none.
 
     Returns:
-        The content of the metrics file, the same on all ranks and for any number of them.
+        The content of each task's metrics file, the same on all ranks and for any number of them.
 
     Raises:
         SymbioError: something is missing or broken, on this rank or another.
@@ -78,10 +87,10 @@ def evaluate_rank(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with one_thread_an_operation() as threads:
         workers = threads if device.type == "cpu" else _BATCHES_ON_A_GPU
-        return _evaluate(task, place, device, workers)
+        return _evaluate(tasks, place, device, workers)
 
 
-def main(task: Task) -> int:
+def main(tasks: Sequence[Task]) -> int:
     """Be the rank that the environment says; returns the exit code."""
 
     def work(place: Place, stop: StopRequest) -> int:
@@ -90,38 +99,54 @@ def main(task: Task) -> int:
             signal.signal(number, signal.SIG_DFL)
         device = group.device_of(place)
         group.join(place, device)
-        evaluate_rank(task, place, device)
+        evaluate_tasks(tasks, place, device)
         return 0
 
     return be_a_rank(work)
 
 
-def _evaluate(task: Task, place: Place, device: torch.device, workers: int) -> dict[str, Any]:
+def _evaluate(
+    tasks: Sequence[Task], place: Place, device: torch.device, workers: int
+) -> list[dict[str, Any]]:
+    first = tasks[0]
+
     def opened() -> tuple[SymbioticNetwork, dict[str, Any], Source, list[str]]:
-        network, card = load_network(task.model, device)
-        return network, card, *open_split(task, card)
+        network, card = load_network(first.model, device)
+        return network, card, *open_split(first, card, share_of_host(place))
 
     network, card, source, keys = agreed(opened)
     max_depth_m = float(card["depth_range"][1])
-    constant_m = best_constant_depth(source.prepared, keys, task.protocol, place, device)
-    predictors = {
-        "trained": network_predictor(network),
-        "untrained": network_predictor(_untrained(network).to(device)),
-        # Without any truth no constant is best, and none is scored.
-        "constant": constant_predictor(constant_m or max_depth_m),
+    protocols = [task.protocol for task in tasks]
+    constants = best_constant_depths(source.prepared, keys, protocols, place, device)
+    untrained = _untrained(network).to(device)
+    # One object for all tasks that ask alike, so that a frame is predicted once for them.
+    networks = {
+        flip: {
+            "trained": network_predictor(network, flip),
+            "untrained": network_predictor(untrained, flip),
+        }
+        for flip in {task.flip for task in tasks}
     }
-
-    def scored() -> Evaluation:
-        return evaluate(
-            predictors, source, keys, task.protocol, max_depth_m, device, place, workers
+    rules = [
+        # Without any truth no constant is best, and none is scored.
+        Rules(
+            task.protocol, {**networks[task.flip], "constant": constant_predictor(m or max_depth_m)}
         )
+        for task, m in zip(tasks, constants, strict=True)
+    ]
 
-    result = agreed(scored)
-    result.gather(device)
-    metrics = _metrics(result, task, card) | {"constant_depth_m": constant_m}
-    if place.first:
-        _write(task, result, metrics, predictors, device)
-    return metrics
+    def scored() -> list[Evaluation]:
+        return evaluate_by(rules, source, keys, max_depth_m, device, place, workers)
+
+    results = agreed(scored)
+    found = []
+    for task, result, one, constant_m in zip(tasks, results, rules, constants, strict=True):
+        result.gather(device)
+        metrics = _metrics(result, task, card) | {"constant_depth_m": constant_m}
+        if place.first:
+            _write(task, result, metrics, one.predictors, device)
+        found.append(metrics)
+    return found
 
 
 def _write(
@@ -137,15 +162,23 @@ def _write(
     first = task.protocol.metrics[0]
     values = ", ".join(f"{kind} {_shown(metrics[kind][first])}" for kind in predictors)
     frames = f"{metrics['num_images']} frames of {task.split}"
-    say(f"{task.metrics}: {task.protocol.name}, {frames}; {first}: {values}")
+    how = f"{task.protocol.name}{', with mirrored views' if task.flip else ''}"
+    say(f"{task.metrics}: {how}, {frames}; {first}: {values}")
 
 
 def _shown(value: float | None) -> str:
     return "not a number" if value is None else f"{value:.4f}"
 
 
-def open_split(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
-    """The frames of the task's split, and their keys; `card` is the network's.
+def open_split(
+    task: Task, card: Mapping[str, Any], share: tuple[int, int] = (0, 1)
+) -> tuple[Source, list[str]]:
+    """The frames of the task's split, and their keys.
+
+    Args:
+        task: whose frames.
+        card: the network's.
+        share: which shards this process hashes (`Shards`).
 
     Raises:
         SymbioError: the network is of another data set, or frames or pseudo-labels are missing.
@@ -156,7 +189,7 @@ def open_split(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
             f"{task.called}: is a model of {card['dataset']!r}, not of {dataset!r}; "
             f"run `symbio train {dataset}`"
         )
-    prepared = Shards(root / "data" / "prepared" / dataset)
+    prepared = Shards(root / "data" / "prepared" / dataset, share)
     keys = prepared.splits.get(split, [])
     if not keys:
         raise SymbioError(
@@ -164,7 +197,7 @@ def open_split(task: Task, card: Mapping[str, Any]) -> tuple[Source, list[str]]:
             f"{', '.join(sorted(prepared.splits)) or 'none'}"
         )
     folder = root / "data" / "pseudo" / dataset
-    pseudo = Shards(folder) if (folder / INDEX).is_file() else None
+    pseudo = Shards(folder, share) if (folder / INDEX).is_file() else None
     missing = [key for key in keys if pseudo is not None and key not in pseudo]
     if missing:
         raise SymbioError(
@@ -199,6 +232,7 @@ def _metrics(result: Evaluation, task: Task, card: Mapping[str, Any]) -> dict[st
         "dataset": task.dataset,
         "protocol": result.protocol.name,
         "aggregation": result.protocol.aggregation,
+        "flip": task.flip,
         "split": task.split,
         "split_sha256": prepared.split_sha256(task.split),
         "data_sha256": prepared.digest(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from symbio.errors import SymbioError
-from symbio.ranks.place import place_from
+from symbio.ranks.place import Place, place_from
 
 T = TypeVar("T")
 
@@ -48,6 +49,19 @@ def agreed(work: Callable[[], T]) -> T:
     if problems:
         raise SymbioError(problems[0])
     return result[0]
+
+
+def share_of_host(place: Place) -> tuple[int, int]:
+    """Which files this rank verifies, so that the ranks of a host look at each once.
+
+    Each host may have a disk of its own. Under a launcher that does not say how many ranks share
+    it, every rank takes all.
+
+    Returns:
+        (index, count): of `count` ranks this one takes every `count`-th from `index` on.
+    """
+    ranks_here = os.environ.get("LOCAL_WORLD_SIZE")
+    return (0, 1) if ranks_here is None else (place.local_rank, int(ranks_here))
 
 
 def _several() -> bool:

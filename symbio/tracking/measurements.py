@@ -17,7 +17,7 @@ from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import read_json
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.tracking.models import Version
 from symbio.tracking.scores import (
     METRICS_FILE,
@@ -113,7 +113,7 @@ def measurements_of_run(root: Path, run_id: str, into: Path) -> list[Measurement
     """
     client = open_store(root)
     names = {Path(one.path).name for one in client.list_artifacts(run_id, _EVALUATION)}
-    files = {f"{_EVALUATION}/{d}.json": f"{_EVALUATION}/report" for d in DATASETS}
+    files = {f"{_EVALUATION}/{d}.json": f"{_EVALUATION}/report" for d in dataset_names(root)}
     files = {path: place for path, place in files.items() if Path(path).name in names}
     if not files:
         stored = client.list_artifacts(run_id, _SCORES)

@@ -11,7 +11,7 @@ from typing import Any
 
 from symbio.errors import SymbioError
 from symbio.files import read_json
-from symbio.params import DATASETS
+from symbio.params import dataset_names
 from symbio.progress import say
 from symbio.tracking.made import read_made
 from symbio.tracking.mirror import find_run, log_artifact, send_readings
@@ -138,7 +138,7 @@ def sync(root: Path) -> int:
                     record.ended(KILLED).write(folder)
                 send_run(folder, root)
                 sent += 1
-        for dataset in DATASETS:
+        for dataset in dataset_names(root):
             if (root / "metrics" / f"{dataset}.json").is_file():
                 _log_evaluation(root, dataset)
     return sent

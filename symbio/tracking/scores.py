@@ -105,7 +105,8 @@ def log_version_evaluation(
 
     The same numbers again are the same run. Tags of the version say where its newest scores on
     this split by this protocol are (`symbio.evaluation.{split}.{protocol}`), and the headline's
-    value (`metric.{split}.{protocol}.{headline}`).
+    value (`metric.{split}.{protocol}.{headline}`); the protocol's name ends in `-flip` where
+    mirrored views were averaged in.
 
     Args:
         root: the project's folder.
@@ -118,6 +119,7 @@ def log_version_evaluation(
     Raises what MLflow raises when the store is away.
     """
     dataset, split, protocol = (str(metrics[key]) for key in ("dataset", "split", "protocol"))
+    protocol += "-flip" if metrics.get("flip") else ""
     sha256 = metrics_sha256(metrics)
     what = f"{version.name}-{version.version}"
     folder = root / "checkpoints" / "tracking" / f"evaluate-{what}-{sha256[:16]}"
@@ -163,17 +165,31 @@ def scores_of(root: Path, version: Version, split: str, protocol: str) -> list[S
     Raises:
         SymbioError: scores in the store are not those that were put there.
     """
+    found = _read_all(root, version, [f"{_EVALUATION_TAG}.{split}.{protocol}"])
+    return [
+        one for one in found if (one.metrics["split"], one.metrics["protocol"]) == (split, protocol)
+    ]
+
+
+def every_score_of(root: Path, version: Version) -> list[Scores]:
+    """What is known of a version by any protocol: evaluated later first, then registered.
+
+    Raises:
+        SymbioError: scores in the store are not those that were put there.
+    """
+    later = sorted(key for key in version.tags if key.startswith(f"{_EVALUATION_TAG}."))
+    return _read_all(root, version, later)
+
+
+def _read_all(root: Path, version: Version, tags: list[str]) -> list[Scores]:
+    """The scores that these tags of the version tell of, and then those it was registered with."""
     places: list[tuple[str, str]] = []
-    told = version.tags.get(f"{_EVALUATION_TAG}.{split}.{protocol}")
-    if told is not None:
+    for told in (version.tags[tag] for tag in tags if tag in version.tags):
         later = json.loads(told)
         places.append((later["run_id"], later["metrics_sha256"]))
     if METRICS_TAG in version.tags:
         places.append((version.run_id, version.tags[METRICS_TAG]))
-    found = [one for run_id, sha in places if (one := _read(root, version, run_id, sha))]
-    return [
-        one for one in found if (one.metrics["split"], one.metrics["protocol"]) == (split, protocol)
-    ]
+    return [one for run_id, sha in places if (one := _read(root, version, run_id, sha))]
 
 
 def _read(root: Path, version: Version, run_id: str, sha256: str) -> Scores | None:

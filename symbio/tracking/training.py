@@ -16,7 +16,7 @@ from typing import Any
 import symbio
 from symbio.files import read_json
 from symbio.lineage.collect import Lineage
-from symbio.params import DATASETS
+from symbio.params import DATASETS, section_in, section_key
 from symbio.progress import say
 from symbio.tracking.made import forget_made, note_made
 from symbio.tracking.record import (
@@ -220,9 +220,9 @@ def run_folder(root: Path, dataset: str) -> Path:
 
 def _record(folder: Path, dataset: str, lineage: Lineage) -> RunRecord:
     """A new run, with its lineage written beside it."""
-    unread = (*DATASETS, *_OF_OTHER_VERBS)
+    unread = (*DATASETS, "custom", *_OF_OTHER_VERBS)
     values = {key: one for key, one in lineage.params.items() if key not in unread}
-    values[dataset] = lineage.params[dataset]
+    values[section_key(dataset)] = section_in(lineage.params, dataset)
     journals = [folder / JOURNAL, folder / SYSTEM_JOURNAL]
     commit = lineage.git.commit
     return RunRecord(

@@ -25,12 +25,11 @@ def main() -> int:
     die_with_parent()
     prepare_environment()
     from symbio.errors import SymbioError
-    from symbio.params import DATASETS
     from symbio.progress import say
     from symbio.ranks.handed import handed_params
 
     parser = argparse.ArgumentParser(prog="python -m symbio.train", description=__doc__)
-    parser.add_argument("dataset", choices=DATASETS)
+    parser.add_argument("dataset")
     parser.add_argument("--resume", default="auto", metavar="auto|STEP")
     parser.add_argument("--root", type=Path, default=Path(), help="the project's folder")
     arguments = parser.parse_args()

@@ -59,7 +59,7 @@ def launch(
 
     Args:
         params: of the run.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         settings: on which hosts, how often to start again.
         resume: "auto" or a step, from which only the first start continues.

@@ -24,7 +24,7 @@ from symbio.params import Params, TrainParams
 from symbio.ranks import group
 from symbio.ranks.place import Place
 from symbio.ranks.pulse import Pulse
-from symbio.ranks.sharing import agreed
+from symbio.ranks.sharing import agreed, share_of_host
 from symbio.ranks.stop import StopRequest
 from symbio.train.checkpoints import checkpoint, universal
 from symbio.train.checkpoints.checkpoint import State
@@ -51,6 +51,8 @@ from symbio.train.weights import Average
 
 _HISTOGRAM_FRAMES = 2000
 """Training frames from which class frequencies are taken, evenly spaced."""
+_CAMERA = ("focal_of_width",)
+"""What a header may say of the camera, and a model's card repeats."""
 
 
 def open_session(
@@ -70,7 +72,7 @@ def open_session(
         SymbioError: data is missing or broken, or the checkpoint belongs to another run.
     """
     section = params.dataset(paths.dataset)
-    share = _share_of_host(place)
+    share = share_of_host(place)
 
     def beat() -> None:
         pulse.beat("opening")
@@ -115,6 +117,7 @@ def open_session(
             "protocol": section.protocol,
             "label_space": prepared.header["label_space"],
             "class_space": params.labels.space if says_classes(params) else None,
+            **{key: prepared.header[key] for key in _CAMERA if key in prepared.header},
         },
         checkpointed=-1 if folder is None else state.step,
     )
@@ -153,16 +156,6 @@ def _engine_at(
     if average is not None:
         average.load(checkpoint.read_average(folder), saved.average_updates, place.rank)
     return engine, optimizer, average, replace(saved, world=place.world, zero_stage=stage)
-
-
-def _share_of_host(place: Place) -> tuple[int, int]:
-    """Which shards this rank hashes, so that the ranks of a host hash each once.
-
-    Each host may have a disk of its own. Under a launcher that does not say how many ranks share
-    it, every rank hashes all.
-    """
-    ranks_here = os.environ.get("LOCAL_WORLD_SIZE")
-    return (0, 1) if ranks_here is None else (place.local_rank, int(ranks_here))
 
 
 def _objective(

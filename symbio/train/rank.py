@@ -48,7 +48,7 @@ def train_rank(
 
     Args:
         params: of the run; the same on all ranks.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         resume: "auto" (newest checkpoint of this very run, else from the start) or a step.
         place: which rank this is.

@@ -43,7 +43,7 @@ def run(
 
     Args:
         params: of the run.
-        dataset: "nyu" or "kitti".
+        dataset: nyu, kitti or a key of `custom`.
         root: the project's folder.
         settings: on which ranks and hosts; None: as the environment says.
         resume: "auto" continues this very run from its newest whole checkpoint, or starts; a

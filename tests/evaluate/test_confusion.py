@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from symbio.errors import SymbioError
 from symbio.evaluate.accumulate import SemanticScores
 from symbio.evaluate.confusion import Confusion, confusion_matrix
 from symbio.evaluate.constant import most_frequent_class
@@ -90,3 +91,8 @@ def test_most_frequent_class_is_the_best_constant() -> None:
     assert constant.scores() == rivals[chosen]
     assert constant.scores()["pixel_accuracy"] == max(r["pixel_accuracy"] for r in rivals)
     assert constant.scores()["miou"] == max(r["miou"] for r in rivals)
+
+
+def test_a_truth_outside_the_label_space_is_refused() -> None:
+    with pytest.raises(SymbioError, match="class 7 of 5 classes"):
+        confusion_of([0, 1], [0, 7], 5)

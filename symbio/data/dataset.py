@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from symbio.data.classes import IGNORE
-from symbio.data.frame import Batch
+from symbio.data.codec import Window
+from symbio.data.host import HostBatch
 from symbio.data.images import (
     decode_depth,
     decode_labels,
+    decode_planes,
     decode_rgb,
+    interleaved,
     resize_depth,
     resize_labels,
     resize_rgb,
 )
+from symbio.data.members import member
 from symbio.data.shards import Shards
 from symbio.data.view import view_box
 from symbio.errors import SymbioError
@@ -58,16 +61,14 @@ def load_frame(prepared: Shards, key: str) -> Frame:
     """
     members = prepared.read(key)
     where = f"{prepared.folder}: frame {key}"
-    image = members.get("image.png") or members.get("image.jpg")
-    if image is None or "depth.png" not in members:
-        raise SymbioError(f"{where}: has members {sorted(members)}, expected image and depth.png")
-    truth = members.get("truth.png")
+    image, depth = _image_and_depth(members, where)
+    truth = member(members, "truth")
     return Frame(
         key,
         decode_rgb(image, f"{where}.image"),
-        decode_depth(members["depth.png"], f"{where}.depth.png"),
+        decode_depth(depth, f"{where}.depth"),
         float(prepared.header["depth_scale"]),
-        None if truth is None else decode_labels(truth, f"{where}.truth.png"),
+        None if truth is None else decode_labels(truth, f"{where}.truth"),
     )
 
 
@@ -79,15 +80,27 @@ def load_pseudo(pseudo: Shards, key: str) -> Label:
     """
     members = pseudo.read(key)
     where = f"{pseudo.folder}: frame {key}"
-    label = decode_labels(members["class.png"], f"{where}.class.png")
-    confidence = decode_labels(members["confidence.png"], f"{where}.confidence.png")
+    stored = member(members, "class"), member(members, "confidence")
+    if stored[0] is None or stored[1] is None:
+        raise SymbioError(f"{where}: has members {sorted(members)}, expected class and confidence")
+    label = decode_labels(stored[0], f"{where}.class")
+    confidence = decode_labels(stored[1], f"{where}.confidence")
     return label.astype(np.uint8), confidence.astype(np.uint8)
+
+
+def _image_and_depth(members: dict[str, bytes], where: str) -> tuple[bytes, bytes]:
+    image, depth = member(members, "image"), member(members, "depth")
+    if image is None or depth is None:
+        raise SymbioError(f"{where}: has members {sorted(members)}, expected image and depth")
+    return image, depth
 
 
 class FrameDataset:
     """Frames of one split as the network sees them: cropped to its view and resized.
 
-    Decoded frames are kept in memory up to a bound, so that small sets are decoded once.
+    A split that fits into `keep_bytes` is decoded once and kept. Of a larger one only the
+    windows that are asked for are decoded, where nothing has to be resized, and none is kept:
+    an epoch would have pushed them out before they came again.
     """
 
     def __init__(
@@ -96,7 +109,7 @@ class FrameDataset:
         label_of: Callable[[str], Label | None] | None,
         split: str,
         image_size: tuple[int, int],
-        depth_range: tuple[float, float],
+        keep_bytes: int = CACHE_BYTES,
     ) -> None:
         """Nothing is read yet.
 
@@ -105,7 +118,7 @@ class FrameDataset:
             label_of: a frame's key -> its label; None: it has none, or no frame has.
             split: of `prepared`.
             image_size: (H, W) in pixels of the frames as the network sees them.
-            depth_range: depth outside (metres) counts as no measurement.
+            keep_bytes: memory that decoded frames may take.
 
         Raises:
             SymbioError: the split is empty.
@@ -114,59 +127,67 @@ class FrameDataset:
         self.label_of = label_of
         self.keys = prepared.splits.get(split, [])
         self.image_size = image_size
-        self.depth_range = depth_range
+        self.depth_scale = float(prepared.header["depth_scale"])
         self.dataset: str = prepared.header["dataset"]
-        self._cache: OrderedDict[str, Batch] = OrderedDict()
-        self._cached_bytes = 0
-        self._lock = threading.Lock()
         if not self.keys:
             raise SymbioError(f"{prepared.folder}: split {split!r} has no frames")
+        bytes_of_all = len(self.keys) * HostBatch.bytes_of(1, image_size)
+        self._kept: dict[int, HostBatch] | None = {} if bytes_of_all <= keep_bytes else None
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def __getitem__(self, index: int) -> Batch:
-        """Frame `index` as a batch of one, on the CPU."""
-        key = self.keys[index]
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-        batch = self._load(key)
-        size = sum(t.nbytes for t in (batch.image, batch.depth, batch.semantic, batch.confidence))
-        with self._lock:
-            if key not in self._cache:
-                self._cache[key] = batch
-                self._cached_bytes += size
-            while self._cached_bytes > CACHE_BYTES:
-                _, old = self._cache.popitem(last=False)
-                self._cached_bytes -= sum(
-                    t.nbytes for t in (old.image, old.depth, old.semantic, old.confidence)
-                )
-        return batch
+    def read(self, index: int, window: Window, into: HostBatch, row: int) -> None:
+        """Put a window of frame `index`, pixels as the network sees it, into a row of `into`.
 
-    def _load(self, key: str) -> Batch:
-        frame = load_frame(self.prepared, key)
-        height, width = frame.depth.shape
-        top, bottom, left, right = view_box(self.dataset, height, width)
-        rows, columns = slice(top, bottom), slice(left, right)
-        image = resize_rgb(frame.image[rows, columns], self.image_size)
-        units = resize_depth(frame.depth[rows, columns], self.image_size)
-        depth = torch.from_numpy(units.astype(np.float32)) / frame.depth_scale
-        low, high = self.depth_range
-        depth = torch.where((depth > low) & (depth < high), depth, 0.0)
+        Raises:
+            SymbioError: the frame or its label is missing or broken.
+        """
+        if self._kept is None:
+            self._load(index, window, into, row)
+            return
+        with self._lock:
+            whole = self._kept.get(index)
+        if whole is None:
+            whole = HostBatch.empty(1, self.image_size)
+            self._load(index, (0, self.image_size[0], 0, self.image_size[1]), whole, 0)
+            with self._lock:
+                self._kept[index] = whole
+        into.copy_window(row, whole, window)
+
+    def _load(self, index: int, window: Window, into: HostBatch, row: int) -> None:
+        key = self.keys[index]
+        info = self.prepared.info(key)
+        box = view_box(self.dataset, info["height"], info["width"])
+        image, depth = self._pixels(key, box, window)
+        into.put_pixels(row, image, depth)
         known = None if self.label_of is None else self.label_of(key)
         if known is None:
-            label = np.full(self.image_size, IGNORE, np.uint8)
-            confidence = np.zeros(self.image_size, np.uint8)
+            into.put_label(row, IGNORE, 0)
         else:
-            label, confidence = known
-            label = resize_labels(label[rows, columns], self.image_size)
-            confidence = resize_labels(confidence[rows, columns], self.image_size)
-        return Batch(
-            torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None],
-            depth[None],
-            torch.from_numpy(np.ascontiguousarray(label))[None],
-            torch.from_numpy(np.ascontiguousarray(confidence))[None],
-            (key,),
-        )
+            seen = (resize_labels(_cut(field, box), self.image_size) for field in known)
+            into.put_label(row, *(_cut(field, window) for field in seen))
+        into.keys[row] = key
+
+    def _pixels(
+        self, key: str, box: Window, window: Window
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+        """(3, h, w) and (h, w): a window of the view `box`, brought to `image_size`."""
+        where = f"{self.prepared.folder}: frame {key}"
+        image, depth = _image_and_depth(self.prepared.read(key), where)
+        as_stored = (box[1] - box[0], box[3] - box[2]) == self.image_size
+        if as_stored:
+            top, bottom, left, right = window
+            box = (box[0] + top, box[0] + bottom, box[2] + left, box[2] + right)
+        planes = decode_planes(image, f"{where}.image", box)
+        units = decode_depth(depth, f"{where}.depth", box)
+        if as_stored:
+            return planes, units
+        pixels = _cut(resize_rgb(interleaved(planes), self.image_size), window)
+        return pixels.transpose(2, 0, 1), _cut(resize_depth(units, self.image_size), window)
+
+
+def _cut(field: NDArray[Any], window: Window) -> NDArray[Any]:
+    top, bottom, left, right = window
+    return field[top:bottom, left:right]

@@ -2,100 +2,24 @@
 
 Any tar reader opens a shard; the index gives each member's place for random access and each
 shard's SHA-256, which is verified when a folder is first opened in a process. Processes that work
-together on one disk can share the hashing.
+together on one disk can share the hashing. Each frame's CRC-32 checks one that is fetched alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import os
-import re
-import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from symbio.data.shard_writer import FORMAT, INDEX, ShardWriter
+from symbio.data.streamed import REMOTE, StreamedShards
 from symbio.errors import SymbioError
-from symbio.files import read_json, sha256_of, write_json
+from symbio.files import read_json, sha256_of
 
-INDEX = "index.json"
-FORMAT = 1
-_KEY = re.compile(r"[A-Za-z0-9_.\-]+")
-
-
-class ShardWriter:
-    """Writes frames into `folder`, split by split; `close` writes the index last."""
-
-    def __init__(self, folder: Path, shard_bytes: int = 256 * 2**20) -> None:
-        self.folder = folder
-        self.shard_bytes = shard_bytes
-        self._splits: dict[str, list[str]] = {}
-        self._frames: dict[str, dict[str, Any]] = {}
-        self._shards: list[dict[str, Any]] = []
-        self._tar: tarfile.TarFile | None = None
-        self._open_split = ""
-
-    def add(self, split: str, key: str, members: dict[str, bytes], info: dict[str, Any]) -> None:
-        """Append one frame; `members` maps endings such as "depth.png" to bytes.
-
-        Raises:
-            SymbioError: the key holds other characters than letters, digits, `_.-`, or came before.
-        """
-        if not _KEY.fullmatch(key):
-            raise SymbioError(f"frame key {key!r}: only letters, digits and _.- are allowed")
-        if key in self._frames:
-            raise SymbioError(f"frame key {key!r} comes twice")
-        tar = self._tar_for(split)
-        places: dict[str, list[int]] = {}
-        for ending, data in sorted(members.items()):
-            member = tarfile.TarInfo(f"{key}.{ending}")
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-            end = tar.fileobj.tell()  # type: ignore[union-attr]
-            places[ending] = [end - _blocks(len(data)), len(data)]
-        self._splits.setdefault(split, []).append(key)
-        self._frames[key] = {"shard": len(self._shards) - 1, "members": places, "info": info}
-
-    def close(self, header: dict[str, Any]) -> None:
-        """Finish the last shard and write the index with `header`."""
-        self._finish_shard()
-        for shard in self._shards:
-            path = self.folder / shard["file"]
-            shard["bytes"] = path.stat().st_size
-            shard["sha256"] = sha256_of(path)
-        index = {
-            "format": FORMAT,
-            "header": header,
-            "splits": self._splits,
-            "shards": self._shards,
-            "frames": self._frames,
-        }
-        write_json(self.folder / INDEX, index)
-
-    def __del__(self) -> None:
-        # A writer given up half-way (bad input, Ctrl-C, full disk) still closes its file; what
-        # it could not write any more is of no interest.
-        if getattr(self, "_tar", None) is not None:
-            with contextlib.suppress(OSError):
-                self._tar.fileobj.close()  # type: ignore[union-attr]
-
-    def _tar_for(self, split: str) -> tarfile.TarFile:
-        full = self._tar is not None and self._tar.fileobj.tell() >= self.shard_bytes  # type: ignore[union-attr]
-        if self._tar is None or full or split != self._open_split:
-            self._finish_shard()
-            number = sum(shard["split"] == split for shard in self._shards)
-            name = f"{split}-{number:05d}.tar"
-            self._shards.append({"file": name, "split": split})
-            self._tar = tarfile.open(self.folder / name, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-            self._open_split = split
-        return self._tar
-
-    def _finish_shard(self) -> None:
-        if self._tar is not None:
-            self._tar.close()
-            self._tar = None
+__all__ = ["FORMAT", "INDEX", "ShardWriter", "Shards"]
 
 
 class Shards:
@@ -130,6 +54,10 @@ class Shards:
         self._shards: list[dict[str, Any]] = index["shards"]
         self._frames: dict[str, dict[str, Any]] = index["frames"]
         self._files: dict[int, int] = {}
+        self._streamed: StreamedShards | None = None
+        if (folder / REMOTE).is_file():
+            known = {shard["file"]: shard["sha256"] for shard in self._shards}
+            self._streamed = StreamedShards(folder, known)
         self.verify(share, on_shard)
 
     def __contains__(self, key: str) -> bool:
@@ -148,6 +76,8 @@ class Shards:
     def read(self, key: str) -> dict[str, bytes]:
         """The members of a frame: ending -> bytes."""
         frame = self._frame(key)
+        if self._streamed is not None:
+            return self._fetched(key, self._streamed)
         return {
             ending: self._read(frame["shard"], offset, size)
             for ending, (offset, size) in frame["members"].items()
@@ -156,6 +86,8 @@ class Shards:
     def read_member(self, key: str, ending: str) -> bytes | None:
         """One member of a frame, or None where the frame has none such."""
         frame = self._frame(key)
+        if self._streamed is not None:
+            return self._fetched(key, self._streamed).get(ending)
         place = frame["members"].get(ending)
         return None if place is None else self._read(frame["shard"], *place)
 
@@ -184,6 +116,8 @@ class Shards:
         Raises:
             SymbioError: names the first shard that is missing, truncated or altered.
         """
+        if self._streamed is not None:
+            return  # Each frame is compared with its own checksum when it is read.
         index, count = share
         for number, shard in enumerate(self._shards):
             on_shard()
@@ -214,6 +148,25 @@ class Shards:
         except KeyError:
             raise SymbioError(f"{self.folder}: has no frame {key!r}") from None
 
+    def _fetched(self, key: str, streamed: StreamedShards) -> dict[str, bytes]:
+        """The members of a frame by one request; fetched once more if the bytes are wrong."""
+        frame = self._frame(key)
+        shard, places = self._shards[frame["shard"]]["file"], frame["members"]
+        start = min(offset for offset, _ in places.values())
+        size = max(offset + size for offset, size in places.values()) - start
+        for _ in range(2):
+            data = streamed.read(shard, start, size)
+            if zlib.crc32(data) == frame["crc32"]:
+                return {
+                    ending: data[offset - start : offset - start + length]
+                    for ending, (offset, length) in places.items()
+                }
+            streamed.forget(shard, start, size)
+        raise SymbioError(
+            f"{streamed.at(shard)}: frame {key} has other bytes than its checksum in the index; "
+            "`dvc push` the shards again"
+        )
+
     def _read(self, shard: int, offset: int, size: int) -> bytes:
         if shard not in self._files:
             path = self.folder / self._shards[shard]["file"]
@@ -235,8 +188,3 @@ class Shards:
 
 
 _VERIFIED: set[tuple[str, int, int, str]] = set()
-
-
-def _blocks(size: int) -> int:
-    """Bytes that a member of `size` bytes fills in a tar."""
-    return (size + tarfile.BLOCKSIZE - 1) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE

@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from symbio.data import codec
 from symbio.data.images import (
     decode_depth,
     decode_labels,
+    decode_planes,
     decode_rgb,
     encode_png,
     resize_depth,
@@ -77,7 +79,45 @@ def test_other_modes_are_refused(mode: str) -> None:
         decode_rgb(data, "a")
 
 
+def test_colours_of_16_bits_are_refused() -> None:
+    wide = RNG.integers(0, 65536, (37, 53, 3)).astype(np.uint16)
+    data = cv2.imencode(".png", wide)[1].tobytes()
+    assert Image.open(io.BytesIO(data)).mode == "RGB", "Pillow hides it"
+    with pytest.raises(SymbioError, match="a: expected an 8-bit RGB image, found 16 bits"):
+        decode_rgb(data, "a")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "map"])
+def test_planes_of_a_window_are_those_of_the_picture(kind: str) -> None:
+    form = {"png": "PNG", "jpg": "JPEG"}
+    stored = _saved(Image.fromarray(RGB), form[kind]) if kind in form else codec.encode(RGB)
+    whole = decode_rgb(stored, "a")
+    planes = decode_planes(stored, "a", (3, 30, 7, 50))
+    assert planes.shape == (3, 27, 43)
+    assert np.array_equal(planes, whole[3:30, 7:50].transpose(2, 0, 1))
+    with pytest.raises(SymbioError, match=r"^a: .*37x53"):
+        decode_planes(stored, "a", (0, 38, 0, 53))
+
+
+@pytest.mark.parametrize("stored", [encode_png(DEPTH), codec.encode(DEPTH)])
+def test_a_window_of_depth_is_cut_from_it(stored: bytes) -> None:
+    assert np.array_equal(decode_depth(stored, "a", (1, 20, 2, 53)), DEPTH[1:20, 2:53])
+
+
+def test_maps_of_another_kind_are_refused() -> None:
+    with pytest.raises(SymbioError, match="a: expected an 8-bit RGB image, found uint16"):
+        decode_rgb(codec.encode(DEPTH), "a")
+    with pytest.raises(SymbioError, match="a: expected a depth map, found 3 channels"):
+        decode_depth(codec.encode(RGB), "a")
+    with pytest.raises(SymbioError, match="a: expected a 16-bit depth map, found uint8"):
+        decode_depth(codec.encode(RGB[..., 0]), "a")
+    with pytest.raises(SymbioError, match="a: expected a label map, found 3 channels"):
+        decode_labels(codec.encode(RGB), "a")
+
+
 def test_labels_keep_both_widths() -> None:
+    assert decode_labels(codec.encode(DEPTH), "a").dtype == np.uint16
+    assert decode_labels(codec.encode(RGB[..., 0]), "a").dtype == np.uint8
     assert decode_labels(encode_png(DEPTH), "a").dtype == np.uint16
     assert decode_labels(encode_png(RGB[..., 0].copy()), "a").dtype == np.uint8
 

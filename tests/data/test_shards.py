@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import subprocess
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from symbio.data.shards import INDEX, Shards, ShardWriter
+from symbio.data.shard_writer import INDEX, FinishedShard, ShardWriter
+from symbio.data.shards import Shards
 from symbio.errors import SymbioError
 
 
@@ -132,3 +136,44 @@ def test_processes_that_share_the_hashing_miss_no_shard(folder: Path) -> None:
         path.write_bytes(data)
     for index in range(2):
         Shards(folder, (index, 2))
+
+
+def test_crc32_of_a_frame_is_that_of_its_span_in_the_tar(folder: Path) -> None:
+    index = json.loads((folder / INDEX).read_text())
+    for frame in index["frames"].values():
+        data = (folder / index["shards"][frame["shard"]]["file"]).read_bytes()
+        places = frame["members"].values()
+        start, end = min(at for at, _ in places), max(at + size for at, size in places)
+        assert zlib.crc32(data[start:end]) == frame["crc32"]
+
+
+def test_a_writer_goes_on_where_another_stopped(
+    tmp_path: Path, folder: Path, members: dict[str, dict[str, bytes]]
+) -> None:
+    finished: list[FinishedShard] = []
+    (tmp_path / "again").mkdir()
+    first = ShardWriter(tmp_path / "again", 60_000, finished.append)
+    for i, (key, parts) in enumerate(members.items()):
+        first.add("train" if i < 5 else "test", key, parts, {"place": i})
+    expected = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert [shard.row["file"] for shard in finished] == ["train-00000.tar"]
+    second = ShardWriter(tmp_path / "again", 60_000)
+    second.adopt(finished[0])
+    with pytest.raises(SymbioError, match="twice"):
+        second.add("test", "room-0", {}, {})
+    second.add("test", "room-5", members["room-5"], {"place": 5})
+    second.close({"dataset": "nyu"})
+    assert {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()} == expected
+
+
+def test_a_shard_is_the_tar_that_the_standard_library_writes(tmp_path: Path) -> None:
+    writer = ShardWriter(tmp_path)
+    data = {"depth.png": bytes(700), "image.png": b"x" * 1024}
+    writer.add("test", "f", data, {})
+    writer.close({})
+    with tarfile.open(tmp_path / "plain.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for ending, content in data.items():
+            member = tarfile.TarInfo(f"f.{ending}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    assert (tmp_path / "test-00000.tar").read_bytes() == (tmp_path / "plain.tar").read_bytes()

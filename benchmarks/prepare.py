@@ -15,13 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.images import encode_png
+from symbio.data.members import encode_depth, encode_image, encode_labels
 from symbio.data.shards import ShardWriter
 from symbio.prepare.encode import encode
 from symbio.prepare.entry import Entry, Picture, RawFrame
@@ -79,12 +78,15 @@ def main(count: int) -> int:
         RawFrame(Picture(image, "i"), Picture(depth, "d"), Picture(labels, "l"), {})
         for image, depth, labels in (made[i % len(made)] for i in range(count))
     ]
-    arrays: dict[str, NDArray[Any]] = dict(zip(("image", "depth", "labels"), made[0], strict=True))
-    for name, array in arrays.items():
-        size = len(encode_png(array)) / 1e3
-        spent = milliseconds(functools.partial(encode_png, array))
-        print(f"encode {name:6s} {spent:6.2f} ms {size:7.1f} kB")
-    image = made[0][0]
+    image, depth, labels = made[0]
+    encoders: dict[str, Callable[[], tuple[bytes, str]]] = {
+        "image": functools.partial(encode_image, image),
+        "depth": functools.partial(encode_depth, depth),
+        "labels": functools.partial(encode_labels, labels),
+    }
+    for name, work in encoders.items():
+        size = len(work()[0]) / 1e3
+        print(f"encode {name:6s} {milliseconds(work):6.2f} ms {size:7.1f} kB")
     print(f"sha256 of the image {milliseconds(lambda: hashlib.sha256(image.data).digest()):.2f} ms")
     with tempfile.TemporaryDirectory() as folder:
         speed, size = measure(frames, Path(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def shown_keys(entries: list[Entry]) -> frozenset[str]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The pictures of one frame."""
+
+    pictures: list[Picture]
+    """Image, depth and labels, of one size."""
+    has_truth: bool
+
+
 class ContactSheet:
     """Collects pictures of the frames in `keys`."""
 
@@ -39,8 +49,7 @@ class ContactSheet:
         self.keys = keys
         self._plan = plan
         self._depth_range = depth_range
-        self._rows: list[list[Picture]] = []
-        self._any_truth = False
+        self.rows: dict[str, Row] = {}
 
     def add(self, frame: Encoded) -> None:
         """Draw a frame, if it was encoded with its arrays."""
@@ -51,13 +60,13 @@ class ContactSheet:
         low, high = self._depth_range
         pictures = [image, colour_depth(metres, low, high), self._classes(depth.shape, truth)]
         titles = (f"{frame.entry.split} {frame.entry.key}", f"depth to {high:g} m", "labels")
-        self._any_truth |= truth is not None
-        self._rows.append([labelled(_small(p), t) for p, t in zip(pictures, titles, strict=True)])
+        drawn = [labelled(_small(p), t) for p, t in zip(pictures, titles, strict=True)]
+        self.rows[frame.entry.key] = Row(drawn, truth is not None)
 
     def picture(self) -> Picture:
         """The sheet, uint8 (H, W, 3) RGB; without a column of labels if no frame has them."""
-        columns = 3 if self._any_truth else 2
-        return grid([row[:columns] for row in self._rows])
+        columns = 3 if any(row.has_truth for row in self.rows.values()) else 2
+        return grid([row.pictures[:columns] for row in self.rows.values()])
 
     def write(self, path: Path) -> None:
         """Write the sheet as PNG."""

@@ -1,6 +1,6 @@
 """One frame, decoded once to check it, and encoded for the shards.
 
-Files keep their bytes; arrays (of the labelled .mat) are written as lossless PNG.
+Nothing is lost: a JPEG keeps its bytes, and all else is encoded as `symbio.data.members` says.
 """
 
 from __future__ import annotations
@@ -15,18 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from symbio.data.images import decode_depth, decode_labels, decode_rgb, encode_png
+from symbio.data.classes import IGNORE, known_ids
+from symbio.data.images import decode_depth, decode_labels, decode_rgb
+from symbio.data.members import encode_depth, encode_image, encode_labels
 from symbio.errors import SymbioError
 from symbio.prepare.entry import Entry, Picture
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_BIT_DEPTH_AT = 24
+_JPEG_START = b"\xff\xd8"
 _ORIENTATION = 0x0112
 _THUMB = (16, 16)
-_LABELS = {"nyu894": 894, "cityscapes": 33}
-"""Largest class id of each label space."""
-_UNLABELLED = 255
-"""Cityscapes' id -1 in an unsigned file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +56,15 @@ def encode(entry: Entry, label_space: str, shown: bool) -> Encoded:
             EXIF, differs in size from the others, or holds class ids outside `label_space`.
     """
     frame = entry.read(entry.split)
-    image_bytes, ending, image = _image(frame.image)
-    depth_bytes, depth = _depth(frame.depth)
+    image, image_file = _image(frame.image)
+    depth = _depth(frame.depth)
     _same_size(frame.image, image, frame.depth, depth)
-    members = {f"image.{ending}": image_bytes, "depth.png": depth_bytes}
+    members = _member("image", encode_image(image, image_file))
+    members |= _member("depth", encode_depth(depth))
     truth, class_counts = None, None
     if frame.truth is not None:
-        members["truth.png"], truth = _truth(frame.truth)
+        truth = _truth(frame.truth)
+        members |= _member("truth", encode_labels(truth))
         _same_size(frame.image, image, frame.truth, truth)
         class_counts = _class_counts(truth, label_space, frame.truth.source)
     height, width = depth.shape
@@ -88,23 +88,22 @@ def encode(entry: Entry, label_space: str, shown: bool) -> Encoded:
     )
 
 
-def _image(picture: Picture) -> tuple[bytes, str, NDArray[np.uint8]]:
-    """File bytes, file ending and array."""
+def _member(kind: str, encoded: tuple[bytes, str]) -> dict[str, bytes]:
+    data, form = encoded
+    return {f"{kind}.{form}": data}
+
+
+def _image(picture: Picture) -> tuple[NDArray[np.uint8], bytes | None]:
+    """The picture, and the file that it was decoded from, if it was."""
     if not isinstance(picture.content, bytes):
-        return encode_png(picture.content), "png", picture.content
+        return picture.content, None
     data, source = picture.content, picture.source
-    if data.startswith(_PNG_SIGNATURE):
-        ending = "png"
-        if data[_BIT_DEPTH_AT : _BIT_DEPTH_AT + 1] == b"\x10":
-            raise SymbioError(f"{source}: expected an 8-bit RGB image, found 16 bits a channel")
-    elif data.startswith(b"\xff\xd8"):
-        ending = "jpg"
-    else:
+    if not data.startswith((_PNG_SIGNATURE, _JPEG_START)):
         raise SymbioError(f"{source}: is neither PNG nor JPEG (starts with {data[:8]!r})")
     image = np.ascontiguousarray(decode_rgb(data, source))
-    if ending == "jpg":
+    if data.startswith(_JPEG_START):
         _refuse_turned(data, source)
-    return data, ending, image
+    return image, data
 
 
 def _refuse_turned(jpeg: bytes, source: str) -> None:
@@ -116,20 +115,20 @@ def _refuse_turned(jpeg: bytes, source: str) -> None:
         )
 
 
-def _depth(picture: Picture) -> tuple[bytes, NDArray[np.uint16]]:
+def _depth(picture: Picture) -> NDArray[np.uint16]:
     if isinstance(picture.content, bytes):
         if not picture.content.startswith(_PNG_SIGNATURE):
             raise SymbioError(
                 f"{picture.source}: is no PNG; expected the official 16-bit depth PNG"
             )
-        return picture.content, decode_depth(picture.content, picture.source)
-    return encode_png(picture.content), picture.content
+        return decode_depth(picture.content, picture.source)
+    return picture.content
 
 
-def _truth(picture: Picture) -> tuple[bytes, NDArray[Any]]:
+def _truth(picture: Picture) -> NDArray[Any]:
     if isinstance(picture.content, bytes):
-        return picture.content, decode_labels(picture.content, picture.source)
-    return encode_png(picture.content), picture.content
+        return decode_labels(picture.content, picture.source)
+    return picture.content
 
 
 def _same_size(first: Picture, image: NDArray[Any], second: Picture, other: NDArray[Any]) -> None:
@@ -142,12 +141,11 @@ def _same_size(first: Picture, image: NDArray[Any], second: Picture, other: NDAr
 
 
 def _class_counts(truth: NDArray[Any], label_space: str, source: str) -> NDArray[np.int64]:
-    largest = _LABELS[label_space]
-    counts = np.bincount(truth.ravel(), minlength=largest + 1)
-    wrong = np.flatnonzero(counts)
-    wrong = wrong[wrong > largest]
-    if label_space == "cityscapes":
-        wrong = wrong[wrong != _UNLABELLED]
+    known = known_ids(label_space)
+    counts = np.bincount(truth.ravel(), minlength=len(known))
+    wrong = np.flatnonzero((counts > 0) & ~known)
+    # Where 255 means unlabelled, it belongs to no class.
+    largest = int(np.flatnonzero(known & (np.arange(len(known)) != IGNORE))[-1])
     if wrong.size:
         raise SymbioError(
             f"{source}: class ids {wrong[:5].tolist()} are outside 0..{largest} of {label_space}; "

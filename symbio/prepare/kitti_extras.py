@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from symbio.errors import SymbioError
 from symbio.prepare.files import read_bytes
+from symbio.prepare.findings import Findings
 
 SEMANTICS = "data_semantics/training"
 MAPPINGS = ("mapping.txt", "train_mapping.txt")
-_CALIBRATION = "calib_cam_to_cam.txt"
+CAMERAS = "calib_cam_to_cam.txt"
+"""Calibration of the cameras, in the folder of each date."""
 
 
 class Calibrations:
@@ -33,29 +38,32 @@ class Calibrations:
         return {} if focal is None else {"focal": focal}
 
     def _look(self, date: str, camera: str) -> list[float] | None:
-        places = (self._raw / folder / date / _CALIBRATION for folder in self._folders)
+        places = (self._raw / folder / date / CAMERAS for folder in self._folders)
         path = next((place for place in places if place.is_file()), None)
-        return None if path is None else read_projection(path, camera)
+        if path is None:
+            return None
+        p = read_matrix(path, f"P_rect_{camera}", 3, 4)
+        return [float(p[0, 0]), float(p[1, 1]), float(p[0, 2]), float(p[1, 2])]
 
 
-def read_projection(path: Path, camera: str) -> list[float]:
-    """fx, fy, cx, cy (pixels) of a camera from its rectified projection P_rect (3x4, row-wise).
+def read_matrix(path: Path, name: str, rows: int, columns: int) -> NDArray[np.float64]:
+    """A matrix (rows, columns) of a calibration file, where it stands row by row.
 
     Raises:
-        SymbioError: the file has no such projection, or it is not twelve numbers.
+        SymbioError: the file is missing, has no such matrix, or it has other than these numbers.
     """
-    name = f"P_rect_{camera}"
     for line in read_bytes(path).decode("utf-8", "replace").splitlines():
-        key, _, values = line.partition(":")
+        key, _, text = line.partition(":")
         if key.strip() != name:
             continue
+        expected = rows * columns
         try:
-            p = [float(value) for value in values.split()]
+            values = [float(value) for value in text.split()]
         except ValueError as error:
-            raise SymbioError(f"{path}: {name} is not twelve numbers ({error})") from error
-        if len(p) != 12:
-            raise SymbioError(f"{path}: {name} has {len(p)} numbers, expected 12")
-        return [p[0], p[5], p[2], p[6]]
+            raise SymbioError(f"{path}: {name} is not {expected} numbers ({error})") from error
+        if len(values) != expected:
+            raise SymbioError(f"{path}: {name} has {len(values)} numbers, expected {expected}")
+        return np.array(values).reshape(rows, columns)
     raise SymbioError(f"{path}: has no {name}; take the date's official calibration file")
 
 
@@ -66,19 +74,21 @@ class Semantics:
     <i>_10.png, or is blank where the picture belongs to no raw drive.
     """
 
-    def __init__(self, raw: Path) -> None:
-        """Raises SymbioError if there are labels whose mapping is missing or garbled."""
+    def __init__(self, raw: Path, findings: Findings) -> None:
+        """Raises SymbioError if findings are strict and labels or their mapping are not whole."""
         self._files: dict[tuple[str, str, str], Path] = {}
+        self._findings = findings
         self.used = 0
         folder = raw / SEMANTICS
         if not (folder / "semantic").is_dir():
             return
         mapping = next((folder / name for name in MAPPINGS if (folder / name).is_file()), None)
         if mapping is None:
-            raise SymbioError(
+            findings.problem(
                 f"{folder}: has semantic/ but neither {' nor '.join(MAPPINGS)}, which say what raw "
                 "frame each picture shows; the file is in KITTI's scene flow development kit"
             )
+            return
         lines = read_bytes(mapping).decode("utf-8-sig", "replace").splitlines()
         for index, text in enumerate(lines):
             self._take(folder, mapping, index, text.split())
@@ -96,12 +106,14 @@ class Semantics:
         if not columns:
             return
         if len(columns) != 3:
-            raise SymbioError(
+            self._findings.problem(
                 f"{mapping}, line {index + 1}: expected `date drive frame` or a blank line, "
                 f"found {' '.join(columns)!r}"
             )
+            return
         path = folder / "semantic" / f"{index:06d}_10.png"
         if not path.is_file():
-            raise SymbioError(f"{mapping}, line {index + 1}: no file {path}")
+            self._findings.problem(f"{mapping}, line {index + 1}: no file {path}")
+            return
         date, drive, frame = columns
         self._files[date, drive, frame] = path

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbio.errors import SymbioError
-from symbio.prepare.encode import Encoded
 
 _NEAR = 1.0
 """Mean difference (grey levels) of two thumbnails below which the pictures look the same."""
@@ -21,21 +20,20 @@ class LeakCheck:
         self._thumbs: dict[str, list[NDArray[np.uint8]]] = {}
         self._sources: dict[str, list[str]] = {}
 
-    def add(self, frame: Encoded) -> None:
-        """Note a frame.
+    def add(self, split: str, source: str, sha256: bytes, thumb: NDArray[np.uint8]) -> None:
+        """Note a frame by the SHA-256 of its pixels and its thumbnail (16, 16, 3).
 
         Raises:
             SymbioError: the very same pixels are in another split.
         """
-        split, source = frame.entry.split, frame.entry.source
-        other_split, other = self._seen.setdefault(frame.pixels_sha256, (split, source))
+        other_split, other = self._seen.setdefault(sha256, (split, source))
         if other_split != split:
             raise SymbioError(
                 f"{source} of split {split} holds the same pixels as {other} of split "
                 f"{other_split}; scores would be of frames seen in training: take one of "
                 "the two out of its list"
             )
-        self._thumbs.setdefault(split, []).append(frame.thumb)
+        self._thumbs.setdefault(split, []).append(thumb)
         self._sources.setdefault(split, []).append(source)
 
     def lookalikes(self) -> list[str]:

@@ -14,8 +14,9 @@ R = TypeVar("R")
 def ordered(work: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """Yield `work(item)` in the order of `items`, at most 2 x `workers` of them ahead.
 
-    Threads are enough: decoding, encoding and hashing release Python's lock. The first error is
-    raised at its place in the order, and what was not started is dropped.
+    Threads are enough: decoding, encoding and hashing release Python's lock, and two threads
+    encode as many frames as two processes that hand nothing back. The first error is raised at
+    its place in the order, and what was not started is dropped.
     """
     waiting: deque[Future[R]] = deque()
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="prepare")

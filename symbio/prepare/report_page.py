@@ -18,7 +18,8 @@ def write_page(path: Path, report: dict[str, Any], contact: Picture) -> None:
     page = Report(f"Prepared data: {header['dataset']} ({header['layout']})")
     page.text(
         f"Depth is stored as uint16, {header['depth_scale']} units a metre, 0 = no measurement; "
-        f"labels are ids of {header['label_space']}. Files are stored byte for byte."
+        f"labels are ids of {header['label_space']}. Nothing is lost: JPEG files keep their bytes, "
+        "all else is encoded anew, pixel for pixel."
     )
     _splits(page, report["splits"])
     _facts(page, header)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.classes import CITYSCAPES19, NYU40, label_space
+from symbio.data.classes import label_space
 from symbio.prepare.encode import Encoded
 
 _VALUES = 65536
@@ -40,6 +40,20 @@ class SplitStatistics:
             self.frames_with_truth += 1
             counts = frame.class_counts
             self.class_counts = counts if self.class_counts is None else self.class_counts + counts
+
+    def merge(self, other: SplitStatistics) -> None:
+        """Count the frames of `other` as well."""
+        self.frames += other.frames
+        self.frames_with_truth += other.frames_with_truth
+        self.frames_without_depth += other.frames_without_depth
+        self.pixels += other.pixels
+        self.depth_counts += other.depth_counts
+        if other.class_counts is not None:
+            counts = other.class_counts
+            self.class_counts = counts if self.class_counts is None else self.class_counts + counts
+        for size, frames in other.sizes.items():
+            self.sizes[size] = self.sizes.get(size, 0) + frames
+        self.scenes |= other.scenes
 
     def as_json(self, scale: int, depth_range: tuple[float, float], labels: str) -> dict[str, Any]:
         """The counts as JSON; depth in metres (`scale` units each)."""
@@ -79,10 +93,10 @@ class SplitStatistics:
         """Pixels of each class in the space in which people score, and those of no class."""
         if self.class_counts is None:
             return None
-        names = NYU40 if labels == "nyu894" else CITYSCAPES19
-        mapped = label_space(labels).from_truth[: len(self.class_counts)]
+        space = label_space(labels)
+        mapped = space.from_truth[: len(self.class_counts)]
         counts = np.bincount(mapped, weights=self.class_counts, minlength=256).astype(int)
-        named = {name: int(count) for name, count in zip(names, counts, strict=False)}
+        named = {name: int(count) for name, count in zip(space.names, counts, strict=False)}
         total = self.frames_with_truth and int(self.class_counts.sum())
         return {"pixels": named, "not_scored": total - sum(named.values())}
 

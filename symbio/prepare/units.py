@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from symbio.errors import SymbioError
-from symbio.prepare.encode import Encoded
-from symbio.prepare.statistics import quantile
 
 FRAME_MEDIAN_M = {"nyu": (0.1, 20.0), "kitti": (1.0, 120.0)}
 """Outside these, the median depth (metres) of a single frame cannot be right."""
 SET_MEDIAN_M = {"nyu": (0.7, 7.0), "kitti": (3.0, 45.0)}
 """Outside these, the median over frames of their median depth cannot be right."""
+_ANY = (0.0, float("inf"))
+"""Of a data set of one's own, whose reader compares each frame with its dataset.yaml."""
 _EARLY = 32
 _UNIT = {
     "nyu": "stored value / 1000 = metres",
@@ -28,17 +28,19 @@ class UnitCheck:
         self._medians_m: list[float] = []
         self._first = ""
 
-    def add(self, frame: Encoded) -> None:
-        """Note a frame; raises SymbioError if its depth, or that of the set so far, is absurd."""
-        if not frame.depth_counts[1:].any():
+    def add(self, source: str, median: int | None) -> None:
+        """Note the median of a frame's stored depth values; None if it has no measurement.
+
+        Raises:
+            SymbioError: its depth, or that of the set so far, is absurd.
+        """
+        if median is None:
             return
-        median_m = quantile(frame.depth_counts, 0.5) / self._scale
-        self._first = self._first or frame.entry.source
-        low, high = FRAME_MEDIAN_M[self._dataset]
+        median_m = median / self._scale
+        self._first = self._first or source
+        low, high = FRAME_MEDIAN_M.get(self._dataset, _ANY)
         if not low <= median_m <= high:
-            raise SymbioError(
-                self._message(frame.entry.source, "the median depth", median_m, low, high)
-            )
+            raise SymbioError(self._message(source, "the median depth", median_m, low, high))
         self._medians_m.append(median_m)
         if len(self._medians_m) == _EARLY:
             self.finish()
@@ -48,7 +50,7 @@ class UnitCheck:
         if not self._medians_m:
             return
         median_m = float(np.median(self._medians_m))
-        low, high = SET_MEDIAN_M[self._dataset]
+        low, high = SET_MEDIAN_M.get(self._dataset, _ANY)
         if not low <= median_m <= high:
             what = f"the typical median depth of {len(self._medians_m)} frames"
             raise SymbioError(self._message(f"{self._first} and others", what, median_m, low, high))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from symbio.data.images import decode_depth, decode_labels, decode_rgb
+from symbio.data.members import member
+from symbio.data.shard_writer import SHARD_BYTES
 from symbio.params import DatasetParams, SampleParams
 from symbio.prepare.prepare import prepare
 
-RANGES = {"nyu": (0.001, 10.0), "kitti": (0.001, 80.0)}
+RANGES = {"nyu": (0.001, 10.0), "kitti": (0.001, 80.0), "mine": (0.3, 12.0)}
 
 
 def section(dataset: str, **changes: Any) -> DatasetParams:
@@ -58,16 +58,25 @@ class Prepared:
         found = {}
         for path in sorted(self.folder.glob("*.tar")):
             with tarfile.open(path) as tar:
-                for member in tar.getmembers():
-                    if member.name.startswith(key + "."):
-                        file = tar.extractfile(member)
+                for entry in tar.getmembers():
+                    if entry.name.startswith(key + "."):
+                        file = tar.extractfile(entry)
                         assert file is not None
-                        found[member.name.removeprefix(key + ".")] = file.read()
+                        found[entry.name.removeprefix(key + ".")] = file.read()
         return found
 
-    def pixels(self, key: str, ending: str) -> NDArray[Any]:
-        """One member, decoded by Pillow."""
-        return np.asarray(Image.open(io.BytesIO(self.members(key)[ending])))
+    def frames(self) -> dict[str, dict[str, dict[str, bytes]]]:
+        """Members of every frame of each split, as they are now."""
+        return {
+            split: {key: self.members(key) for key in keys} for split, keys in self.splits.items()
+        }
+
+    def pixels(self, key: str, kind: str) -> NDArray[Any]:
+        """The image, depth or truth of a frame, decoded."""
+        decode = {"image": decode_rgb, "depth": decode_depth, "truth": decode_labels}[kind]
+        data = member(self.members(key), kind)
+        assert data is not None, f"{key} has no {kind}"
+        return decode(data, kind)
 
     def bytes(self) -> dict[str, bytes]:
         """Every file of the folder."""
@@ -80,10 +89,14 @@ class Preparer:
     def __init__(self, tmp_path: Path) -> None:
         self.raw = tmp_path / "raw"
         self.out = tmp_path / "data" / "prepared"
+        self.work = tmp_path / "work"
         self.raw.mkdir()
 
-    def run(self, dataset: str, workers: int = 2, **changes: Any) -> Prepared:
-        report = prepare(section(dataset, **changes), dataset, self.raw, self.out, workers)
+    def run(
+        self, dataset: str, workers: int = 2, shard_bytes: int = SHARD_BYTES, **changes: Any
+    ) -> Prepared:
+        params = section(dataset, **changes)
+        report = prepare(params, dataset, self.raw, self.out, self.work, workers, shard_bytes)
         return Prepared(self.out, report)
 
     def nothing_written(self) -> bool:

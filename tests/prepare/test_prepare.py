@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from symbio.data.dataset import load_frame
 from symbio.data.shards import Shards
 from symbio.params import load_params
+from symbio.prepare import prepare as module
+from symbio.prepare.encode import Encoded, encode
 from symbio.prepare.parallel import ordered
 from symbio.prepare.run import run
 from tests.prepare import official_files as official
@@ -47,7 +52,7 @@ def test_report_adds_up(preparer: Preparer, dataset: str, write: Writer) -> None
     scale = prepared.index["header"]["depth_scale"]
     for split, keys in prepared.splits.items():
         found = prepared.report["splits"][split]
-        stored = np.concatenate([prepared.pixels(k, "depth.png").ravel() for k in keys])
+        stored = np.concatenate([prepared.pixels(k, "depth").ravel() for k in keys])
         measured = stored[stored > 0] / scale
         assert found["frames"] == len(keys)
         assert found["depth"]["valid_share"] == pytest.approx(len(measured) / len(stored))
@@ -101,6 +106,26 @@ def test_names_from_files_are_escaped_in_the_page(preparer: Preparer) -> None:
     prepared = preparer.run("nyu", train_list=name)
     assert prepared.report["header"]["lists"]["train"]["file"] == name
     assert "<script>" not in (prepared.folder / "report.html").read_text()
+
+
+def test_few_frames_are_in_memory_at_once(
+    preparer: Preparer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one worker: two that wait, the one that is stored, and the one that is encoded."""
+    official.nyu_sync(preparer.raw)
+    frames: list[weakref.ref[NDArray[np.int64]]] = []
+    alive: list[int] = []
+
+    def watched(*args: Any, **named: Any) -> Encoded:
+        frame = encode(*args, **named)
+        frames.append(weakref.ref(frame.depth_counts))
+        alive.append(sum(ref() is not None for ref in frames))
+        return frame
+
+    monkeypatch.setattr(module, "encode", watched)
+    preparer.run("nyu", workers=1, shard_bytes=20_000)
+    assert len(frames) == 8
+    assert max(alive) <= 4
 
 
 def test_run_uses_the_fixed_paths(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def test_only_inference_is_packed() -> None:
     modules = needed_modules()
     assert "symbio.model.inference" in modules
     floors = {name.split(".")[1] for name in modules if name.count(".")}
-    assert floors <= {"model", "data", "errors", "files", "params", "progress"}
+    assert floors <= {"model", "data", "errors", "files", "params", "progress", "section"}
 
 
 def test_requirements_are_exact_and_name_what_inference_imports() -> None:

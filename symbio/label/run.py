@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from symbio.data.classes import maps_sha256
 from symbio.data.shards import Shards, ShardWriter
 from symbio.errors import SymbioError
 from symbio.files import whole_folder
+from symbio.held_folder import held_folder
 from symbio.label.chunks import chunk_path, chunks_of, read_chunk
 from symbio.label.measure import depth_edges_m
 from symbio.label.quality import Quality, write_quality
@@ -78,7 +76,7 @@ def run(
         "maps": maps_sha256(),
     }
     name = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:16]
-    with _work_folder(root / "data" / f".label-{dataset}", name) as work:
+    with held_folder(root / "data" / f".label-{dataset}", name, "label") as work:
         chunks = chunks_of(list(prepared.keys()))
         _label(Task(root, dataset, work, params.teacher, made_from), chunks, settings)
         header = {
@@ -171,22 +169,3 @@ def _assemble(
                 quality.add(split_of[frame.key], frame.key, frame.measures, sizes)
         writer.close(header)
         return write_quality(folder, quality, prepared, header)
-
-
-@contextlib.contextmanager
-def _work_folder(parent: Path, name: str) -> Iterator[Path]:
-    """`parent`/`name`, held by this run alone; what other settings left there is removed."""
-    parent.mkdir(parents=True, exist_ok=True)
-    with (parent / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SymbioError(
-                f"{parent}: another `symbio label` is at work there; wait for it or stop it"
-            ) from error
-        for other in parent.iterdir():
-            if other.is_dir() and other.name != name:
-                shutil.rmtree(other, ignore_errors=True)
-        work = parent / name
-        work.mkdir(parents=True, exist_ok=True)
-        yield work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -11,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from symbio.errors import SymbioError
+from symbio.held_folder import held_folder
 from symbio.params import DatasetParams
 from symbio.prepare.entry import Entry, Plan
 
@@ -70,23 +69,7 @@ def work_folder(parent: Path, name: str) -> Iterator[Path]:
     Raises:
         SymbioError: another run is at work there, or the place cannot be written.
     """
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        lock = (parent / "lock").open("w")
-    except OSError as error:
-        raise SymbioError(f"{parent}: cannot be written ({error.strerror})") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise SymbioError(
-                f"{parent}: another `symbio prepare` is at work there; wait for it or stop it"
-            ) from error
-        for other in parent.iterdir():
-            if other.is_dir() and other.name != name:
-                shutil.rmtree(other, ignore_errors=True)
-        work = parent / name
-        work.mkdir(exist_ok=True)
+    with held_folder(parent, name, "prepare") as work:
         try:
             yield work
         except BaseException:

@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_a_data_set_of_ones_own_goes_from_files_to_a_registered_model(project: Path) -> None:
-    for verb in ("prepare", "label"):
+    for verb in ("check", "prepare", "label"):
         assert main([verb, "rooms"]) == 0
     for verb in ("train", "evaluate"):
         assert main([verb, "rooms", "--ranks", "1"]) == 0

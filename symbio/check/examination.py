@@ -135,7 +135,7 @@ class Examination:
         shared = sorted((of["train"] | of["val"]) & of["test"])
         named = ", ".join(shared[:_NAMED])
         return [
-            Finding("scene in two splits", scene, f"also in test; {len(shared)} are: {named}", "")
+            Finding("scene in two splits", scene, f"is also in test ({len(shared)} in all: {named})", "")
             for scene in shared
         ]
 

@@ -15,9 +15,9 @@ def verdict_of(checked: Checked) -> str:
     wrong = sum(finding.wrong for finding in checked.findings)
     notes = len(checked.findings) - wrong
     if not wrong:
-        noted = f", {notes} things to know" if notes else ""
+        noted = f", to know: {notes}" if notes else ""
         return f"fine: {frames} frames read{noted}; `symbio prepare {checked.dataset}` can begin"
-    text = f"wrong: {wrong} faults, {frames} frames could be read and checked"
+    text = f"wrong: {wrong} found, {frames} frames could be read and checked"
     if any(finding.kind == "missing file" for finding in checked.findings):
         text += f". {origin_of(checked)}" if origin_of(checked) else ""
     return text

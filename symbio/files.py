@@ -59,9 +59,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON, whole; NaN and infinities are refused (ValueError)."""
-    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
-    with whole_file(path) as aside:
-        aside.write_text(text + "\n", encoding="utf-8")
+    # Piece by piece: the index of a large data set is not held a second time as text.
+    pieces = json.JSONEncoder(indent=1, sort_keys=True, allow_nan=False).iterencode(value)
+    with whole_file(path) as aside, aside.open("w", encoding="utf-8") as file:
+        file.writelines(pieces)
+        file.write("\n")
 
 
 def read_json(path: Path, what: str) -> Any:

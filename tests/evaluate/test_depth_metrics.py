@@ -63,6 +63,20 @@ def test_equal_to_the_plain_version_image_by_image(
             assert value == pytest.approx(wanted[name], rel=1e-6, abs=1e-5), name
 
 
+@pytest.mark.parametrize(("kind", "near"), [(torch.float64, 1e-12), (torch.float32, 3e-7)])
+def test_sums_of_a_large_image_are_as_exact_as_its_depths(
+    plain_metrics: Callable[..., dict[str, float]], kind: torch.dtype, near: float
+) -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.uniform(0.2, 9.9, (1, 426, 560)).astype(np.float32)
+    prediction = (truth * np.exp(rng.normal(0.1, 0.3, truth.shape))).astype(np.float32)
+    valid = rng.random(truth.shape) < 0.7
+    depths = (torch.from_numpy(depth).to(kind) for depth in (prediction, truth))
+    (row,) = metrics_of(*depths, torch.from_numpy(valid))
+    wanted = plain_metrics(prediction[0], truth[0], valid[0])
+    assert row == {name: pytest.approx(wanted[name], rel=near) for name in EVERY}
+
+
 def test_closed_forms_of_a_prediction_twice_too_far() -> None:
     (row,) = metrics_of(uniform(4.0), uniform(2.0))
     assert row["abs_rel"] == 1.0

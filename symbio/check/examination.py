@@ -134,10 +134,8 @@ class Examination:
         of = {split: {e.scene for e in self._entries if e.split == split} for split in SPLITS}
         shared = sorted((of["train"] | of["val"]) & of["test"])
         named = ", ".join(shared[:_NAMED])
-        return [
-            Finding("scene in two splits", scene, f"is also in test ({len(shared)} in all: {named})", "")
-            for scene in shared
-        ]
+        what = f"is also in test ({len(shared)} in all: {named})"
+        return [Finding("scene in two splits", scene, what, "") for scene in shared]
 
 
 def _missing(one: Missing) -> Finding:

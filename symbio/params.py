@@ -434,9 +434,8 @@ class Params(Section):
         for at, names in {"search.on": list(self.search.on), **named}.items():
             for name in names:
                 if name not in self.datasets:
-                    raise ValueError(
-                        f"{at}: no data set {name!r}; there are {', '.join(self.datasets)}"
-                    )
+                    known = " or ".join(map(repr, self.datasets))
+                    raise ValueError(f"{at}.{name}: no data set of that name; expected {known}")
         return self
 
     @property

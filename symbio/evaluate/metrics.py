@@ -129,6 +129,9 @@ _BOUNDS = (1.25, 1.25**2, 1.25**3)
 
 def _sums(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     p, g, counts = _filled(prediction, truth, valid)
+    # The headline in float64; for the rest float32 is enough.
+    exact = g.to(torch.float64, copy=True)
+    sizes = p.to(torch.float64, copy=True).sub_(exact).div_(exact).abs_().sum(dim=1)
     error = p - g
     # A negative prediction (only an unclamped one can be) has no logarithm and hits nothing.
     positive = p.clamp_(min=0.0)
@@ -143,15 +146,14 @@ def _sums(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     squares = _total(torch.mul(error, error, out=scratch))
     relative = torch.div(error, g, out=factor)
     relative_errors = _total(torch.mul(relative, error, out=scratch))
-    relative_sizes = _total(torch.abs(relative, out=scratch))
     relative_squares = _total(torch.mul(relative, relative, out=scratch))
     inverse = torch.div(relative, positive, out=error)
     log = ratio.log_()
     log_sizes = _total(torch.abs(log, out=scratch))
     # Of a mean square little may be left when the squared mean is taken away: added up as float64.
-    exact = log.double()
+    exact.copy_(log)
     columns = [
-        relative_sizes,
+        sizes,
         relative_errors,
         squares,
         exact.sum(dim=1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +15,7 @@ KEY_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKE
 
 _TIMEOUT_S = 4
 _ATTEMPTS = 2
+_LOOK_AGAIN_S = 0.25
 
 
 def check_bucket(
@@ -55,11 +58,31 @@ def check_bucket(
         client = session.client("s3", config=config, **(arguments or {}))
         endpoint = client.meta.endpoint_url
         client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
-        client.put_object(Bucket=bucket, Key=key, Body=b"symbio reach\n")
-        client.head_object(Bucket=bucket, Key=key)
+        try:
+            written = client.put_object(Bucket=bucket, Key=key, Body=b"symbio reach\n")
+            client.head_object(Bucket=bucket, Key=key)
+        except Exception:
+            with contextlib.suppress(Exception):
+                client.delete_object(Bucket=bucket, Key=key)
+            raise
         client.delete_object(Bucket=bucket, Key=key)
+        if written["ResponseMetadata"].get("RetryAttempts"):
+            _keep_deleted(client, bucket, key)
     except Exception as error:
         # botocore has more than forty kinds of errors with no useful family.
         place = f"{url} ({what}) at {endpoint}" if endpoint else f"{url} ({what})"
         sentence = f"{place} cannot be written"
         raise failed_check(error, sentence, endpoint, [*variables, *KEY_VARIABLES]) from error
+
+
+def _keep_deleted(client: Any, bucket: str, key: str) -> None:
+    """Delete the object again if it comes back within the time that one request may take.
+
+    A busy store may carry out a write that the client has given up on after the repeated write,
+    and even after the deletion.
+    """
+    until = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < until:
+        time.sleep(_LOOK_AGAIN_S)
+        if client.list_objects_v2(Bucket=bucket, Prefix=key)["KeyCount"]:
+            client.delete_object(Bucket=bucket, Key=key)

@@ -73,7 +73,7 @@ def object_store(folder: Path) -> Iterator[ObjectStore]:
                 weed, "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
                 "-filer", "-s3", f"-s3.config={config}", "-s3.iam=false",
                 "-s3.autoCreateBucket=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
-                "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=100",
+                "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=500",
                 "-filer.localSocket=filer.sock", "-s3.localSocket=s3.sock",
                 "-volume.preStopSeconds=0", *flags,
             ],
@@ -108,7 +108,7 @@ def _wait(store: ObjectStore, process: subprocess.Popen[bytes], log: Path) -> No
     while True:
         assert process.poll() is None, log.read_text()[-4000:]
         assert time.monotonic() < until, log.read_text()[-4000:]
-        if _answers(f"{store.url}/healthz"):
+        if _answers(f"{store.url}/healthz") and _keeps_an_object(store.client()):
             return
         time.sleep(0.1)
 
@@ -119,3 +119,15 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def _keeps_an_object(client: Any) -> bool:
+    """S3 answers before the part that holds the bytes has joined."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with contextlib.suppress(BotoCoreError, ClientError):
+        if not client.list_buckets()["Buckets"]:
+            client.create_bucket(Bucket="first")
+        client.put_object(Bucket="first", Key="ready", Body=b"ready")
+        return True
+    return False

@@ -14,22 +14,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-PASS, UNAVAILABLE, CUT, HANG = "pass", "unavailable", "cut", "hang"
-"""Forward; answer 503; hang up inside the request's body; take the request and stay silent."""
+PASS, UNAVAILABLE, CUT, HANG, LATE = "pass", "unavailable", "cut", "hang", "late"
+"""Forward; answer 503; hang up inside the request's body; take the request and stay silent;
+forward it a while after the client has given up.
+"""
 
 _UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _BLOCK = 1 << 16
 _CUT_AFTER = 1000
+_LATE_S = 1.0
 
 
 class Proxy:
-    """Switchboard of the running proxy; `seen` counts requests by what was done to them."""
+    """Switchboard of the running proxy.
+
+    `seen` counts requests by what was done to them; `carried_out` is set after a late one.
+    """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
         self.seen: Counter[str] = Counter()
-        self.ended = threading.Event()
+        self.ended, self.carried_out = threading.Event(), threading.Event()
         self._lock = threading.Lock()
         self._fault = PASS
         self._seconds = self._until = 0.0
@@ -111,6 +117,14 @@ def _handle(proxy: Proxy, client: socket.socket) -> None:
         client.sendall(_UNAVAILABLE)
     elif verdict == HANG:
         proxy.ended.wait()
+    elif verdict == LATE:
+        while block := client.recv(_BLOCK):
+            body += block
+        proxy.ended.wait(_LATE_S)
+        with socket.create_connection(("127.0.0.1", proxy.target)) as server:
+            server.sendall(_closing(head) + body)
+            server.recv(_BLOCK)
+        proxy.carried_out.set()
     else:
         with socket.create_connection(("127.0.0.1", proxy.target)) as server:
             server.sendall(_closing(head))

@@ -10,7 +10,7 @@ import pytest
 from symbio.errors import SymbioError
 from symbio.reach.bucket import check_bucket
 from tests.reach.object_store import KEY, SECRET, ObjectStore, free_ports
-from tests.reach.proxy import HANG, UNAVAILABLE, Proxy
+from tests.reach.proxy import HANG, LATE, UNAVAILABLE, Proxy
 
 VARIABLES = ("SYMBIO_DVC_REMOTE", "AWS_ENDPOINT_URL_S3")
 
@@ -31,6 +31,19 @@ def test_a_place_that_works_is_left_as_it_was(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", store.url)
     check(f"s3://{bucket}/a/prefix")
     check(f"s3://{bucket}")
+    assert store.objects(bucket) == {}
+
+
+def test_a_write_that_comes_after_its_deletion_is_deleted_too(
+    store: ObjectStore, proxy: Proxy, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy store may carry out a write that the client gave up on and repeated."""
+    monkeypatch.setattr("symbio.reach.bucket._TIMEOUT_S", 2)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+    proxy.fail(LATE, requests=1, only=lambda head: head.startswith(b"PUT "))
+    check(f"s3://{bucket}/dvc")
+    assert proxy.seen[LATE] == 1
+    assert proxy.carried_out.is_set()
     assert store.objects(bucket) == {}
 
 

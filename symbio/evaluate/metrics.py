@@ -118,10 +118,21 @@ def depth_sums(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
         float64 (B, len(SUMS)). The row of an image without valid pixels is 0. A NaN among an
         image's counted predictions makes every sum of its row NaN, the number of pixels aside.
     """
-    # One image at a time stays in a processor's cache; a GPU takes the batch at once.
-    share = 1 if prediction.device.type == "cpu" else max(len(prediction), 1)
-    parts = (torch.split(maps, share) for maps in (prediction, truth, valid))
-    return torch.cat([_sums(*part) for part in zip(*parts, strict=True)])
+    maps = (prediction, truth, valid)
+    if prediction.device.type != "cpu":
+        return _sums(*maps)
+    images = zip(*(torch.split(each, 1) for each in maps), strict=True)
+    return torch.cat([_sums_by_strips(*image) for image in images])
+
+
+_STRIP_PIXELS = 1 << 17
+"""So many stay in a processor's cache, with all that is computed from them."""
+
+
+def _sums_by_strips(prediction: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
+    rows = max(_STRIP_PIXELS // max(prediction.shape[2], 1), 1)
+    strips = (torch.split(maps, rows, dim=1) for maps in (prediction, truth, valid))
+    return torch.stack([_sums(*strip) for strip in zip(*strips, strict=True)]).sum(dim=0)
 
 
 _BOUNDS = (1.25, 1.25**2, 1.25**3)

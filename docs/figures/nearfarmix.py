@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from symbio.data.draws import rng_for
 from symbio.data.frame import Batch
 from symbio.data.guide import guide_depth
-from symbio.data.images import resize_depth, resize_labels, resize_rgb
 from symbio.data.mixing.nearfarmix import cut_regions, draw_thresholds, mix_regions
+from symbio.data.resize import resize_depth, resize_labels, resize_rgb
 from symbio.data.view import kb_box
 from symbio.files import whole_file
 from symbio.params import MixParams

@@ -13,17 +13,9 @@ from numpy.typing import NDArray
 from symbio.data.classes import IGNORE
 from symbio.data.codec import Window
 from symbio.data.host import HostBatch
-from symbio.data.images import (
-    decode_depth,
-    decode_labels,
-    decode_planes,
-    decode_rgb,
-    interleaved,
-    resize_depth,
-    resize_labels,
-    resize_rgb,
-)
+from symbio.data.images import decode_depth, decode_labels, decode_planes, decode_rgb, interleaved
 from symbio.data.members import member
+from symbio.data.resize import resize_depth, resize_labels, resize_rgb
 from symbio.data.shards import Shards
 from symbio.data.view import view_box
 from symbio.errors import SymbioError

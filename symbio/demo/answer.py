@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbio.data.images import encode_png, resize_rgb
+from symbio.data.images import encode_png
+from symbio.data.resize import resize_rgb
 from symbio.demo.shown import Shown
 from symbio.model.inference import infer
 from symbio.predict.cloud import ply_of

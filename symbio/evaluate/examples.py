@@ -13,7 +13,7 @@ from torch import Tensor
 
 from symbio.data.classes import LabelSpace
 from symbio.data.dataset import load_frame, load_pseudo
-from symbio.data.images import resize_rgb
+from symbio.data.resize import resize_rgb
 from symbio.data.shards import Shards
 from symbio.data.view import view_box
 from symbio.errors import SymbioError

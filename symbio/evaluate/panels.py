@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from symbio.data.classes import palette
-from symbio.data.images import resize_labels, resize_rgb
+from symbio.data.resize import resize_labels, resize_rgb
 from symbio.evaluate.examples import Example, Source
 from symbio.evaluate.predictors import Predictor
 from symbio.evaluate.protocol import Protocol

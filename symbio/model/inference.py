@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symbio.data.images import resize_rgb
+from symbio.data.resize import resize_rgb
 from symbio.model.network import SymbioticNetwork
 
 _CLASSES_AT_ONCE = 15

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from symbio.data.classes import NO_LABELS, own_space
 from symbio.errors import SymbioError
-from symbio.section import Section, parse_section, read_yaml
+from symbio.params.section import Section, parse_section, read_yaml
 
 NAME = "dataset.yaml"
 SCENE, FRAME = "{scene}", "{frame}"

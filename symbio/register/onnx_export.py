@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from symbio.data.draws import rng_for
-from symbio.data.images import resize_rgb
+from symbio.data.resize import resize_rgb
 from symbio.model.network import SymbioticNetwork
 from symbio.model.saved import load_network
 

@@ -12,7 +12,7 @@ import yaml
 from symbio.errors import SymbioError
 from symbio.files import whole_file
 from symbio.params import DatasetParams, Params, parse_params, section_key
-from symbio.section import Section
+from symbio.params.section import Section
 
 
 def check_key(key: str, dataset: str, source: str) -> None:

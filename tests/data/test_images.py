@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from symbio.data import codec
-from symbio.data.images import (
-    decode_depth,
-    decode_labels,
-    decode_planes,
-    decode_rgb,
-    encode_png,
-    resize_depth,
-    resize_labels,
-    resize_rgb,
-)
+from symbio.data.images import decode_depth, decode_labels, decode_planes, decode_rgb, encode_png
+from symbio.data.resize import resize_depth, resize_labels, resize_rgb
 from symbio.errors import SymbioError
 
 RNG = np.random.default_rng(1)

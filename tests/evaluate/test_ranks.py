@@ -17,7 +17,8 @@ import torch
 
 from symbio.data.classes import label_space
 from symbio.data.dataset import load_frame
-from symbio.data.images import encode_png, resize_rgb
+from symbio.data.images import encode_png
+from symbio.data.resize import resize_rgb
 from symbio.data.shards import Shards, ShardWriter
 from symbio.errors import SymbioError
 from symbio.evaluate.evaluate import evaluate

@@ -14,13 +14,13 @@ def test_only_inference_is_packed() -> None:
     modules = needed_modules()
     assert "symbio.model.inference" in modules
     floors = {name.split(".")[1] for name in modules if name.count(".")}
-    assert floors <= {"model", "data", "errors", "files", "params", "progress", "section"}
+    assert floors <= {"model", "data", "errors", "files", "params", "progress"}
 
 
 def test_requirements_are_exact_and_name_what_inference_imports() -> None:
     found = dict(line.split("==") for line in requirements())
     assert {"torch", "timm", "numpy", "safetensors", "mlflow"} <= found.keys()
-    assert not {"dvc", "deepspeed", "prefect", "optuna", "transformers"} & found.keys()
+    assert not {"dvc", "deepspeed", "prefect", "optuna", "transformers", "zstandard"} & found.keys()
     assert all("+" not in version for version in found.values())
 
 

@@ -6,8 +6,9 @@ import os
 import random
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from itertools import islice
 from typing import Self
 
 from symbio.errors import SymbioError
@@ -51,7 +52,8 @@ class Ports:
     def chosen(self) -> Self:
         """The same, with a free port in place of each 0."""
         zeros = [name for name, port in asdict(self).items() if port == 0]
-        return replace(self, **dict(zip(zeros, free_ports(len(zeros)), strict=True)))
+        free = free_ports(len(zeros), besides=astuple(self))
+        return replace(self, **dict(zip(zeros, free, strict=True)))
 
     def check(self) -> None:
         """Make sure that each port is free and used once.
@@ -95,15 +97,17 @@ def port_from(text: str, what: str) -> int:
     return int(text)
 
 
-def free_ports(count: int) -> list[int]:
-    """As many different ports at which nobody listens now."""
-    found: list[int] = []
-    for port in random.sample(_TRIED, len(_TRIED)):
-        if len(found) == count:
-            return found
-        if _is_free(port):
-            found.append(port)
-    raise SymbioError(f"no {count} ports are free between {_TRIED[0]} and {_TRIED[-1]}")
+def free_ports(count: int, besides: Collection[int] = ()) -> list[int]:
+    """As many different ports at which nobody listens now.
+
+    None is one of `besides`: ports of servers that are still to start.
+    """
+    tried = random.sample(_TRIED, len(_TRIED))
+    free = (port for port in tried if port not in besides and _is_free(port))
+    found = list(islice(free, count))
+    if len(found) < count:
+        raise SymbioError(f"no {count} ports are free between {_TRIED[0]} and {_TRIED[-1]}")
+    return found
 
 
 def _is_free(port: int) -> bool:

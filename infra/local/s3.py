@@ -6,13 +6,13 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra.images.identities import identities
 from infra.local.health import answer
-from infra.local.ports import HOST, free_ports
+from infra.local.ports import HOST, Ports, free_ports
 from infra.local.program import Launch
 from infra.local.secret import Secrets, write_private
 from infra.local.surroundings import ARTIFACT_BUCKET, DATA_BUCKET, plain
@@ -29,7 +29,7 @@ class ObjectStore:
     """The store, its data in `state`/s3; refuses requests that are not signed with its keys."""
 
     state: Path
-    port: int
+    ports: Ports
     secrets: Secrets
     name: str = "s3"
     title: str = "S3 store"
@@ -39,7 +39,7 @@ class ObjectStore:
     @property
     def where(self) -> str:
         """Address."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{HOST}:{self.ports.s3}"
 
     def prepare(self) -> Launch:
         """Choose the inner ports; forget where the store's parts were the last time."""
@@ -50,7 +50,8 @@ class ObjectStore:
             shutil.rmtree(ports_of_last_time)
         self._remove_sockets()
         self._inner.clear()
-        self._inner.update(zip(_INNER, free_ports(len(_INNER)), strict=True))
+        free = free_ports(len(_INNER), besides=astuple(self.ports))
+        self._inner.update(zip(_INNER, free, strict=True))
         flags = {
             "dir": data,
             "ip": HOST,
@@ -63,7 +64,7 @@ class ObjectStore:
             "filer": "true",
             "filer.localSocket": folder / "filer.sock",
             "s3": "true",
-            "s3.port": self.port,
+            "s3.port": self.ports.s3,
             "s3.config": self._who_may_what(),
             "s3.localSocket": folder / "s3.sock",
             "s3.iam": "false",

@@ -143,7 +143,7 @@ class Stack:
         postgres = Postgres(self.state, self.ports.postgres, secrets)
         programs: list[Program] = [
             postgres,
-            ObjectStore(self.state, self.ports.s3, secrets),
+            ObjectStore(self.state, self.ports, secrets),
             Mlflow(self.ports, secrets, postgres),
             Prefect(self.state, self.ports.prefect, postgres),
             Worker(self.root, self.state, self.ports, secrets),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import astuple
+from pathlib import Path
 
 import pytest
 
-from infra.local.ports import Ports, port_from
+from infra.local.ports import Ports, free_ports, port_from
+from infra.local.s3 import ObjectStore
+from infra.local.secret import Secrets
 from symbio.errors import SymbioError
 
 
@@ -17,6 +20,21 @@ def test_free_ports_are_different_and_can_be_listened_at() -> None:
     ports.check()
     assert len(set(astuple(ports))) == 4
     assert all(0 < port < 32768 for port in astuple(ports))
+
+
+def test_ports_of_servers_still_to_start_are_left_to_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eleven = free_ports(11)
+    monkeypatch.setattr("infra.local.ports._TRIED", eleven)
+    ports = Ports(prefect=eleven[3], mlflow=0, s3=0, postgres=eleven[7]).chosen()
+    ports.check()
+    command = ObjectStore(tmp_path, ports, Secrets.of(tmp_path)).prepare().command
+    flags = dict(flag.split("=", 1) for flag in command if "=" in flag)
+    of_s3 = [int(value) for name, value in flags.items() if ".port" in name and value != "0"]
+    assert sorted([*of_s3, ports.prefect, ports.mlflow, ports.postgres]) == sorted(eleven)
+    with pytest.raises(SymbioError, match="no 5 ports are free"):
+        free_ports(5, besides=eleven[:7])
 
 
 def test_a_taken_port_is_named_with_its_holder_and_the_flag() -> None:

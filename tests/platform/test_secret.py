@@ -67,7 +67,7 @@ def test_no_command_line_holds_a_secret(tmp_path: Path) -> None:
     postgres = Postgres(tmp_path, ports.postgres, secrets)
     programs = [
         postgres,
-        ObjectStore(tmp_path, ports.s3, secrets),
+        ObjectStore(tmp_path, ports, secrets),
         Mlflow(ports, secrets, postgres),
         Prefect(tmp_path, ports.prefect, postgres),
         Worker(tmp_path, tmp_path, ports, secrets),

@@ -85,7 +85,8 @@ def events(run: Path) -> list[dict[str, Any]]:
 def test_a_search_that_is_stopped_goes_on_with_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    params = study_params(steps=24, validate_every=8, checkpoint_every=8)
+    # Steps long enough that a request to stop arrives before the last, also on a busy machine.
+    params = study_params(batch=12, steps=24, validate_every=8, checkpoint_every=8)
     root = project(tmp_path / "a project", params)
     second = root / STUDY / "trial-0001" / "checkpoints" / "nyu"
 
@@ -241,7 +242,8 @@ def test_a_trial_over_two_ranks_is_pruned_on_both(tmp_path: Path) -> None:
 
 
 def test_a_worker_killed_in_a_trial_is_replaced_and_the_trial_goes_on(tmp_path: Path) -> None:
-    params = study_params({"trials": 3}, steps=24, validate_every=8, checkpoint_every=4)
+    # As above: the trial is still training when its worker is killed.
+    params = study_params({"trials": 3}, batch=8, steps=24, validate_every=8, checkpoint_every=4)
     root = project(tmp_path, params)
     process = start(root, "search", "nyu", "--ranks", "1", "--workers", "2")
     run = root / STUDY / "trial-0001" / "checkpoints" / "nyu"

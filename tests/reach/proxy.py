@@ -28,7 +28,8 @@ _LATE_S = 1.0
 class Proxy:
     """Switchboard of the running proxy.
 
-    `seen` counts requests by what was done to them; `carried_out` is set after a late one.
+    `seen` counts requests by what was done to them; `carried_out` is set after a late one, to
+    which the server said `late_answers`.
     """
 
     def __init__(self, target: int) -> None:
@@ -36,6 +37,7 @@ class Proxy:
         self.port = 0
         self.seen: Counter[str] = Counter()
         self.ended, self.carried_out = threading.Event(), threading.Event()
+        self.late_answers = b""
         self._lock = threading.Lock()
         self._fault = PASS
         self._seconds = self._until = 0.0
@@ -123,7 +125,9 @@ def _handle(proxy: Proxy, client: socket.socket) -> None:
         proxy.ended.wait(_LATE_S)
         with socket.create_connection(("127.0.0.1", proxy.target)) as server:
             server.sendall(_closing(head) + body)
-            server.recv(_BLOCK)
+            # To the end: before the answer may come a 100 that asks for the body.
+            while answer := server.recv(_BLOCK):
+                proxy.late_answers += answer
         proxy.carried_out.set()
     else:
         with socket.create_connection(("127.0.0.1", proxy.target)) as server:

@@ -44,6 +44,7 @@ def test_a_write_that_comes_after_its_deletion_is_deleted_too(
     check(f"s3://{bucket}/dvc")
     assert proxy.seen[LATE] == 1
     assert proxy.carried_out.is_set()
+    assert b" 200 OK" in proxy.late_answers
     assert store.objects(bucket) == {}
 
 
